@@ -1,0 +1,184 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/body.hpp"
+#include "weir/error.hpp"
+#include "weir/export.hpp"
+#include "weir/headers.hpp"
+
+namespace weir {
+
+namespace detail {
+class ClientState;
+struct ClientAccess;
+}  // namespace detail
+
+using std::chrono::milliseconds;
+
+/// `automatic` is HTTP/1.1. The versions above it are refused with Error unsupported for now.
+enum class HttpVersion { automatic, http1, http2, http2_prior_knowledge, http3, http3_only };
+
+/// What to ask for. An aggregate: name the fields you set; new ones are only ever appended.
+struct RequestInit {
+  /// Empty: GET, or POST if there is a body. Sent as written; methods are case-sensitive.
+  std::string method{};
+  /// Sent as given, in order; they replace the client's headers of the same name. Content-Length,
+  /// Transfer-Encoding, Connection, TE and Upgrade are ours: Error invalid_argument.
+  Headers headers{};
+  /// Text or bytes. No Content-Type is implied. With GET, HEAD or TRACE: Error invalid_argument.
+  Body body{};
+  /// A stop request aborts the exchange in any phase, its body too: error aborted.
+  std::stop_token stop{};
+
+  /// From the call, or from the last byte of the request body if there is one, to the final
+  /// status line and headers. Not re-armed by a server that drips header lines. Zero: none.
+  milliseconds headers_timeout{300'000};
+  /// Longest silence between body bytes while we are willing to read. Does not run while the
+  /// body is paused; starts anew when it resumes. While a request body is sent: longest time
+  /// without progress. Zero: none.
+  milliseconds idle_timeout{300'000};
+  /// From the call to the last byte of the body received. Zero: none. Kills slow downloads that
+  /// are doing well: prefer `idle_timeout`.
+  milliseconds total_timeout{0};
+  /// Longest time a body may stay paused while nobody reads it; then consumer_stalled, at the
+  /// latest twice that time after the last read. Zero: none.
+  milliseconds consumer_timeout{0};
+
+  /// Bytes queued at which the transfer pauses, and below which it goes on. Zero: the client's.
+  /// `high_water` alone lowers `low_water` to at most a quarter of it; an explicit `low_water`
+  /// that is not below `high_water` is invalid_argument.
+  std::size_t high_water = 0;
+  std::size_t low_water = 0;
+
+  HttpVersion version = HttpVersion::automatic;
+};
+
+/// When things happened, measured from the call of fetch(). Zero: did not happen (a
+/// reused connection has no connect).
+struct Timings {
+  std::chrono::microseconds resolved{0};
+  std::chrono::microseconds connected{0};
+  std::chrono::microseconds secured{0};     ///< TLS handshake complete.
+  std::chrono::microseconds first_byte{0};  ///< First byte of the response.
+};
+
+/// A response whose headers are complete; its body is still to come.
+struct Response {
+  int status = 0;
+  Headers headers{};
+  Body body{};
+  std::string url{};  ///< Of the final request, without credentials and fragment kept as given.
+  HttpVersion version = HttpVersion::automatic;  ///< The version it arrived by.
+  Timings timings{};
+  bool redirected = false;
+
+  /// A status of 200 to 299.
+  bool ok() const noexcept { return status >= 200 && status <= 299; }
+  /// As `body.text()` and `body.bytes()`.
+  std::string text() { return body.text(); }
+  std::vector<std::byte> bytes() { return body.bytes(); }
+};
+
+struct TlsOptions {
+  /// PEM file of the authorities to trust, in place of the system's. Empty: the system's.
+  std::string ca_file{};
+  /// The same as PEM text; wins over `ca_file`.
+  std::string ca_pem{};
+  /// False accepts any certificate: for tests only.
+  bool verify = true;
+};
+
+/// Options of a Client. Most programs change none.
+struct ClientOptions {
+  /// Per body, in wire bytes: pause at `high_water`, go on below `low_water`. More memory buys
+  /// fewer pauses on fast links; 64 KiB is a sensible floor; anything down to 1 byte works. A
+  /// `low_water` left at its default is at most a quarter of `high_water`.
+  std::size_t high_water = std::size_t{4} << 20;
+  std::size_t low_water = std::size_t{1} << 20;
+  /// The high water until the first read of a body.
+  std::size_t unread_high_water = std::size_t{256} << 10;
+  /// Bytes of queue memory over all bodies of this client. As it fills, each body may hold less
+  /// of it: an eighth of what is left, but always one write (16 KiB).
+  std::size_t memory_budget = std::size_t{64} << 20;
+
+  /// Idle connections kept for reuse, and for how long.
+  int max_idle_connections = 100;
+  milliseconds keep_alive{60'000};
+  /// For name lookup, TCP and TLS together.
+  milliseconds connect_timeout{30'000};
+
+  /// Limits on one response's header block; beyond: too_large.
+  std::size_t max_header_bytes = std::size_t{64} << 10;
+  int max_header_fields = 256;
+
+  std::string user_agent = "weir/0.1";  ///< Empty: none is sent.
+  Headers headers{};                    ///< Sent with every request that does not set its own.
+  TlsOptions tls{};
+};
+
+/// Counters of one client since it was made; a snapshot.
+struct ClientStats {
+  std::uint64_t requests = 0;  ///< Started.
+  std::uint64_t active = 0;    ///< Under way: started, and neither ended nor released.
+  std::uint64_t connections_opened = 0;
+  std::uint64_t connections_open = 0;
+  std::uint64_t bytes_received = 0;  ///< Body bytes, all bodies.
+  std::uint64_t pauses = 0;
+  std::uint64_t resumes = 0;
+  std::uint64_t cancelled_while_paused = 0;  ///< pauses == resumes + this + `paused`.
+  std::uint64_t paused = 0;                  ///< Bodies paused right now.
+  std::size_t queue_memory = 0;              ///< Bytes of queue memory held now, over all bodies.
+  std::size_t peak_queue_memory = 0;
+  std::uint64_t wakeups = 0;         ///< Turns of the I/O thread.
+  std::uint64_t credit_wakeups = 0;  ///< Times a reader had to wake the I/O thread.
+  std::string_view libcurl{};        ///< The running libcurl's version.
+};
+
+/// An HTTP client: a connection pool and the thread that drives it.
+///
+/// Each streaming response has a connection of its own; idle ones are reused. Make one Client and
+/// keep it.
+/// Memory: see `ClientOptions::memory_budget`; libcurl adds about 10 KiB (HTTP) to 75 KiB (TLS)
+/// for each connection, and the kernel its socket buffers.
+/// Thread-safety: all members may be called from any thread.
+/// Lifetime: destruction aborts what is under way and waits for the I/O thread, which never
+/// runs user code. Responses may outlive it: their bodies then read as aborted.
+/// After fork() the child must not use the parent's clients.
+class WEIR_API Client {
+ public:
+  /// Throws Error: invalid_argument for options that contradict each other, resource_exhausted.
+  explicit Client(ClientOptions options = {});
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client();
+
+  /// Sends a request and waits for the response's headers. Redirects are returned as they are.
+  /// Throws Error: invalid_argument, resolve_failed, connect_failed, tls_failed, connection_lost,
+  /// protocol_error, too_large, timed_out, aborted, body_used, unsupported, resource_exhausted.
+  /// A request whose reused connection turns out closed before any byte of the response is
+  /// sent once more if its method is idempotent (RFC 9110 section 9.2.2); nothing else is.
+  Response fetch(std::string_view url, RequestInit init = {});
+
+  ClientStats stats() const;
+
+ private:
+  friend struct detail::ClientAccess;
+  explicit Client(std::unique_ptr<detail::ClientState> state);
+
+  std::unique_ptr<detail::ClientState> state_;
+};
+
+/// The same on a client shared by the whole process, made at first use with default options. It
+/// is never destroyed; its I/O thread is stopped when the process exits, after which this throws
+/// aborted.
+WEIR_API Response fetch(std::string_view url, RequestInit init = {});
+
+}  // namespace weir

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// A loopback server for testing HTTP clients against slow readers and bad servers, and the
+/// means to check what it sent. Shipped apart from the client library, which it does not need.
+namespace weir::harness {
+
+/// The bytes of every `/bytes` body: a pure function of (seed, offset), so any range can be
+/// checked without the rest. Aligned 8-byte words never repeat within one seed; any 8 wrong bytes
+/// in a row go unnoticed with probability 2^-64, a single wrong byte with probability 1/256.
+/// Thread-safety: any thread.
+namespace pattern {
+
+/// Writes the bytes at [offset, offset + out.size()).
+void fill(std::uint64_t seed, std::uint64_t offset, std::span<std::byte> out) noexcept;
+
+/// Compares `bytes`, which claim to start at `offset`. Returns the offset in the body (not in
+/// the span) of the first byte that is wrong; nullopt if all are right.
+std::optional<std::uint64_t> check(std::uint64_t seed, std::uint64_t offset,
+                                   std::span<const std::byte> bytes) noexcept;
+
+/// SHA-256 of the bytes at [offset, offset + length), in lower-case hex.
+/// Memory: constant. Throws std::runtime_error if the digest is not available.
+std::string sha256(std::uint64_t seed, std::uint64_t offset, std::uint64_t length);
+
+}  // namespace pattern
+
+/// SHA-256 fed piece by piece.
+/// Throws std::runtime_error if the digest is not available.
+/// Thread-safety: one thread at a time.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+
+  void update(std::span<const std::byte> bytes);
+  /// 64 lower-case hex digits of everything so far. The digest starts anew afterwards.
+  std::string hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct FirehoseOptions {
+  std::uint16_t port = 0;  ///< 0: a free one
+  bool tls = false;        ///< with a CA of its own, made at start: see `Firehose::ca_pem`
+  bool ipv6 = false;       ///< listen on ::1 instead of 127.0.0.1
+  int send_buffer =
+      0;  ///< SO_SNDBUF of every connection, bytes (Linux doubles it); 0: the system's
+};
+
+enum class BodyState {
+  live,      ///< still being sent
+  finished,  ///< the kernel took all of it
+  cut,       ///< ended early by the server, as the URL asked
+  vanished,  ///< the client closed or reset first
+};
+
+/// One response and its body.
+struct BodyRecord {
+  std::uint64_t id = 0;              ///< counts from 1 in the order the responses began
+  std::string path;                  ///< request target with its query, at most 1 KiB of it
+  std::uint64_t bytes_accepted = 0;  ///< body bytes the server got rid of: taken by the kernel, or
+                                     ///< by SSL_write (plaintext). No headers, no chunk framing
+  std::uint64_t times_blocked = 0;   ///< EAGAINs that followed progress: the kernel took no more
+  bool blocked = false;              ///< now: the last write got EAGAIN and nothing moved since
+  std::chrono::steady_clock::time_point blocked_since{};  ///< while `blocked`
+  BodyState state = BodyState::live;
+};
+
+struct FirehoseStats {
+  std::uint64_t bytes_accepted = 0;  ///< sum over all bodies, forgotten ones too
+  std::uint64_t head_bytes = 0;      ///< everything else that was sent: heads and chunk framing
+  std::uint64_t times_blocked = 0;
+  std::uint64_t requests = 0;  ///< whose head was read and well formed
+  std::uint64_t vanished = 0;  ///< requests whose client left before the response was sent
+  std::uint64_t connections_opened = 0;
+  std::uint64_t connections_open = 0;
+  std::vector<BodyRecord> bodies;  ///< by id: every live one and the last 1,024 others
+
+  /// The newest body of that path (as given to `Firehose::url`); null if none is remembered.
+  /// Lifetime: into this object.
+  const BodyRecord* find(std::string_view path) const noexcept;
+};
+
+/// What `Firehose::wait_until_blocked` waits for.
+struct BlockedWhen {
+  std::uint64_t bytes = 0;               ///< only bodies of which the kernel took at least so many
+  std::size_t bodies = 1;                ///< so many at the same time
+  std::chrono::milliseconds quiet{100};  ///< blocked for so long without a byte of progress
+};
+
+/// A loopback HTTP/1.1 server, plain or TLS, that sends as fast as it is allowed to: what it sends
+/// stops only when the client's reader stops it. All behaviour is in the URL:
+///
+/// - `/bytes/N` N bytes of `pattern`, N up to 2^63. Query: `seed=`; `chunked=1`; `no_length=1` (the
+///   end is the close); `rate=` bytes/s; `write=` bytes in one send() at most, and the chunk size
+///   if chunked; `stall_after=` bytes, then a pause of `stall_ms=` (missing: for ever);
+///   `cut_after=`, `rst_after=` bytes, then FIN or RST; `status=`; `content_type=`.
+/// - `/redirect/N?to=&body=&status=` N redirects (302), the last one to `to` or `/bytes/0`, each
+///   with `body` bytes of pattern 0.
+/// - `/status/N`; `/interim/N` N times a 103 before the 200.
+/// - `/headers?count=&size=` more response headers; `/drip_headers?ms=` a header line every so
+///   often, for ever; `/headers_echo` the request's head, verbatim.
+/// - `/echo?rate=` the request's body, read at `rate` bytes/s at most.
+/// - `/close?before=headers|blank_line&how=fin|rst&reused=1` ends the connection instead of
+///   answering; `reused`: only where a request was answered before, else 200.
+/// - `/raw?text=` those bytes instead of a response, then FIN; `/hang` never answers.
+/// - `/stats` the counters as JSON; `bodies=1` adds the records.
+///
+/// Every route also takes `tag=`, which does nothing but tell two bodies apart. A bad parameter is
+/// 400 with a reason. A client that closes or half-closes while a response waits counts as gone.
+/// Memory: what is sent is computed, never stored: a few KiB for each connection (TLS: about 20),
+/// and 64 KiB for each `/echo` in progress.
+/// Throws std::system_error if it cannot listen, std::runtime_error if TLS cannot be set up.
+/// Thread-safety: all members, from any thread. It runs one thread of its own, raises no signal and
+/// handles none.
+class Firehose {
+ public:
+  explicit Firehose(FirehoseOptions options = {});
+  /// Stops at once: closes every connection, whatever it is doing, and joins the thread.
+  ~Firehose();
+  Firehose(const Firehose&) = delete;
+  Firehose& operator=(const Firehose&) = delete;
+
+  /// "http://127.0.0.1:PORT/bytes/1000" for "/bytes/1000"; no slash at the end without a path.
+  std::string url(std::string_view path = {}) const;
+  std::uint16_t port() const noexcept;
+  /// The certificate to trust, PEM; empty without TLS. The leaf below it is for localhost,
+  /// 127.0.0.1 and ::1.
+  const std::string& ca_pem() const noexcept;
+
+  /// The counters now: nothing that a client can have received is missing.
+  FirehoseStats stats() const;
+  /// Waits until live bodies are blocked as `when` says: the kernel refused their last write and
+  /// took no byte for `when.quiet`, so the reader's side is what holds them. False: `timeout`
+  /// passed first.
+  bool wait_until_blocked(BlockedWhen when = {},
+                          std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
+  /// Waits until `condition` holds, looking again whenever the counters changed. It is called on
+  /// the waiting thread with no lock held. False: `timeout` passed first.
+  bool wait_for(const std::function<bool(const FirehoseStats&)>& condition,
+                std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weir::harness

@@ -1,0 +1,8 @@
+#pragma once
+
+#include "weir/body.hpp"
+#include "weir/chunk.hpp"
+#include "weir/error.hpp"
+#include "weir/fetch.hpp"
+#include "weir/headers.hpp"
+#include "weir/reader.hpp"

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "base/ascii.hpp"
+
+namespace weir::detail {
+
+/// Where the authority (`user:password@host:port`) of a URL begins, as far as the text allows to
+/// tell: it need not be a URL.
+constexpr std::size_t authority_start(std::string_view url) noexcept {
+  const auto slashes = url.substr(0, url.find_first_of("?#")).find_first_of("/\\");
+  if (slashes == std::string_view::npos) return 0;
+  const auto before = url.substr(0, slashes);
+  if (before.find('@') != std::string_view::npos) return 0;
+  const auto after = std::min(url.find_first_not_of("/\\", slashes), url.size());
+  if (after - slashes > 1 || before.ends_with(':')) return after;
+  return slashes == 0 ? url.size() : 0;  // one slash in front is a path alone
+}
+
+/// The URL as it may be shown: without userinfo, and without control characters. In text that
+/// is no URL, what some parser might take for userinfo is removed as well. An "@" in a path,
+/// query or fragment is kept.
+inline std::string without_credentials(std::string_view url) {
+  std::string text(url);
+  std::erase_if(text, is_control);
+  const auto start = authority_start(text);
+  // Ends where libcurl ends it: a backslash, though a slash to browsers, may be in a password.
+  const auto end = std::min(text.find_first_of("/?#", start), text.size());
+  const auto at = std::string_view(text).substr(0, end).rfind('@');
+  if (at != std::string_view::npos && at >= start) text.erase(start, at + 1 - start);
+  return text;
+}
+
+}  // namespace weir::detail

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weir::harness {
+
+/// Where the bytes of a response's body come from.
+enum class BodySource {
+  none,
+  text,     // BodyPlan::text
+  pattern,  // BodyPlan::seed
+  echo,     // the request's body, as it comes
+};
+
+/// How a body ends early.
+enum class Cut { none, fin, rst };
+
+/// A response's body and its manners, whatever the protocol that carries it.
+struct BodyPlan {
+  BodySource source = BodySource::none;
+  std::string text;
+  std::uint64_t seed = 0;
+  std::optional<std::uint64_t> length = 0;   // bytes; nullopt: known at its end only (echo)
+  bool chunked = false;                      // announce no length, frame it where the protocol can
+  bool no_length = false;                    // announce no length; HTTP/1.1 ends it by closing
+  std::uint64_t rate = 0;                    // bytes/s, 0: none. An echo is read at this rate
+  std::uint64_t write_size = 0;              // bytes in one write at most, 0: no limit
+  std::optional<std::uint64_t> stall_after;  // bytes
+  std::optional<std::chrono::milliseconds> stall;  // nullopt: for ever
+  Cut cut = Cut::none;
+  std::uint64_t cut_after = 0;  // bytes
+};
+
+/// What happens in place of a response.
+enum class Instead {
+  nothing,
+  hang,        // no answer, for as long as the client waits
+  close,       // the connection ends, as `cut` says, before a byte of response
+  close_head,  // the same inside the head
+  drip,        // the head never ends: a field every `drip` milliseconds
+  raw,         // body.text and nothing else, then the connection ends
+};
+
+/// What a route decided: everything about a response but its framing.
+struct ResponsePlan {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> fields;  // beside those of the framing
+  BodyPlan body;
+  std::uint64_t interim = 0;  // so many 103 responses first
+  Instead instead = Instead::nothing;
+  Cut cut = Cut::fin;  // of Instead::close and close_head
+  std::chrono::milliseconds drip{0};
+};
+
+/// A response of one line of text.
+inline ResponsePlan text_response(int status, std::string text,
+                                  const char* type = "text/plain; charset=utf-8") {
+  ResponsePlan plan;
+  plan.status = status;
+  plan.fields.emplace_back("Content-Type", type);
+  plan.body.source = BodySource::text;
+  plan.body.length = text.size();
+  plan.body.text = std::move(text);
+  return plan;
+}
+
+}  // namespace weir::harness

@@ -1,0 +1,60 @@
+#include <array>
+
+#include "harness/router.hpp"
+
+namespace weir::harness {
+namespace {
+
+constexpr std::uint64_t kMost = std::uint64_t{1} << 63;
+constexpr std::uint64_t kMostMs = 1000ULL * 3600 * 24 * 365;
+
+void ask_for_pace(Query& query, BodyPlan& body) {
+  body.rate = query.number("rate", 1, kMost).value_or(0);
+  body.write_size = query.number("write", 1, kMost).value_or(0);
+  body.stall_after = query.number("stall_after", 0, kMost);
+  if (const auto ms = query.number("stall_ms", 0, kMostMs))
+    body.stall = std::chrono::milliseconds(*ms);
+}
+
+void ask_for_cut(Query& query, BodyPlan& body) {
+  const auto cut = query.number("cut_after", 0, kMost);
+  const auto reset = query.number("rst_after", 0, kMost);
+  if (!cut && !reset) return;
+  // With both, what comes first is all that can happen.
+  const bool fin = cut && (!reset || *cut <= *reset);
+  body.cut = fin ? Cut::fin : Cut::rst;
+  body.cut_after = fin ? *cut : *reset;
+}
+
+// /bytes/N?seed=&chunked=&no_length=&rate=&write=&stall_after=&stall_ms=&cut_after=&rst_after=
+//         &status=&content_type=
+ResponsePlan bytes(const RouteCall& call) {
+  Query& query = call.query;
+  ResponsePlan plan;
+  plan.status = static_cast<int>(query.number("status", 200, 599).value_or(200));
+  const std::string type = query.text("content_type").value_or("application/octet-stream");
+  if (!is_field_value(type)) call.query.fail("'content_type' cannot be a field value");
+  plan.fields.emplace_back("Content-Type", type);
+  plan.body.source = BodySource::pattern;
+  plan.body.seed = query.number("seed", 0, kMost).value_or(0);
+  plan.body.length = call.number;
+  plan.body.chunked = query.flag("chunked");
+  plan.body.no_length = query.flag("no_length");
+  ask_for_pace(query, plan.body);
+  ask_for_cut(query, plan.body);
+  if (plan.body.chunked && plan.body.no_length) {
+    call.query.fail("'chunked' and 'no_length' exclude each other");
+  }
+  if (plan.body.stall && !plan.body.stall_after) {
+    call.query.fail("'stall_ms' needs 'stall_after'");
+  }
+  return plan;
+}
+
+constexpr std::array kRoutes = {Route{"bytes", true, &bytes}};
+
+}  // namespace
+
+std::span<const Route> bytes_routes() { return kRoutes; }
+
+}  // namespace weir::harness

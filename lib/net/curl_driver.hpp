@@ -1,0 +1,105 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "net/curl_exchange.hpp"
+#include "net/curl_handle.hpp"
+#include "net/curl_quirks.hpp"
+#include "net/deadlines.hpp"
+#include "net/driver.hpp"
+#include "net/event_loop.hpp"
+#include "net/socket_table.hpp"
+#include "net/spin_guard.hpp"
+
+namespace weir::net {
+
+/// Hub whose bell is an eventfd. It outlives the driver as long as some Channel does.
+class BellHub final : public flow::Hub {
+ public:
+  using Hub::Hub;
+  void ring() noexcept override { bell.ring(); }
+
+  Bell bell;
+};
+
+/// One libcurl multi handle on one thread.
+///
+/// A turn of the loop: wait; begin new exchanges; act on what readers reported; let libcurl work on
+/// ready sockets and its timer; report what it finished; expire deadlines; wake the readers
+/// concerned, once each.
+///
+/// Each streaming transfer has a connection of its own (CURLPIPE_NOTHING): a paused one is simply
+/// not read, which is what bounds memory on every libcurl.
+/// Thread-safety: the Driver members from any thread; the others from the I/O thread.
+class CurlDriver final : public Driver {
+ public:
+  explicit CurlDriver(const ClientOptions& options);
+  ~CurlDriver() override;
+
+  void start(std::shared_ptr<Exchange> exchange) override;
+  void stop() noexcept override;
+  ClientStats stats() const override;
+  const std::shared_ptr<flow::Hub>& hub() const noexcept override { return hub_; }
+
+  // For CurlExchange, on the I/O thread.
+
+  const ClientOptions& options() const noexcept { return options_; }
+  const CurlQuirks& quirks() const noexcept { return quirks_; }
+  Deadlines& deadlines() noexcept { return deadlines_; }
+  SpinGuard& spin_guard() noexcept { return spin_guard_; }
+  detail::TimePoint now() const noexcept { return now_; }  ///< When this turn began.
+  SocketTable& sockets() noexcept { return sockets_; }
+  /// Sets the options that tie a handle to this driver.
+  void apply_to(CURL* easy);
+  /// Takes the transfer out of libcurl and destroys it. Only from the top of the loop.
+  void release(CurlExchange& exchange) noexcept;
+
+ private:
+  friend struct DriverCallbacks;
+
+  void set_up_multi();
+  void run();
+  void turn() WEIR_REQUIRES(hub_->io);
+  void begin_new() WEIR_REQUIRES(hub_->io);
+  void begin(std::shared_ptr<Exchange> exchange) WEIR_REQUIRES(hub_->io);
+  void drive(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
+  void drive(curl_socket_t socket, int events);
+  void drive_all();
+  void reap() WEIR_REQUIRES(hub_->io);
+  void use_other_connection(CurlExchange& exchange) WEIR_REQUIRES(hub_->io);
+  void expire_deadlines() WEIR_REQUIRES(hub_->io);
+  void abort_all() WEIR_REQUIRES(hub_->io);
+  void abort(Exchange& exchange);
+  void follow_active();
+
+  const ClientOptions options_;
+  const CurlQuirks quirks_;
+  const std::shared_ptr<BellHub> bell_hub_;
+  const std::shared_ptr<flow::Hub> hub_;  // the same, as Channels see it
+  EventLoop loop_;
+  SocketTable sockets_;
+  ShareHandle share_;  // null where libcurl needs none
+  MultiHandle multi_;
+  Deadlines deadlines_;
+  SpinGuard spin_guard_;
+  std::vector<std::unique_ptr<CurlExchange>> active_;
+  detail::TimePoint now_;
+  detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
+
+  // Counters: written by the I/O thread, read by any; each stands alone.
+  std::atomic<std::uint64_t> requests_{0};
+  std::atomic<std::uint64_t> active_count_{0};
+  std::atomic<std::uint64_t> turns_{0};
+
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Exchange>> inbox_;  // guarded by mutex_
+  bool stopping_ = false;                         // guarded by mutex_
+  std::mutex stop_mutex_;                         // one stop() at a time
+  std::thread thread_;                            // joined under stop_mutex_
+};
+
+}  // namespace weir::net

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <curl/curl.h>
+
+#include <chrono>
+#include <string_view>
+
+#include "weir/error.hpp"
+
+namespace weir::net {
+
+/// How far an exchange had come when libcurl gave up on it.
+struct Progress {
+  bool head_started = false;   ///< Some byte of the response had arrived.
+  bool head_complete = false;  ///< All of the head had.
+  bool out_of_sockets = false;
+  std::chrono::milliseconds connect_timeout{0};
+};
+
+/// Names a libcurl error by what the caller can do; libcurl's own words go into the detail.
+/// Must not be called with CURLE_OK or CURLE_OUT_OF_MEMORY.
+Failure failure_of(CURLcode code, std::string_view words, const Progress& progress);
+
+}  // namespace weir::net

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "net/curl_error.hpp"
+#include "net/curl_handle.hpp"
+#include "net/deadlines.hpp"
+#include "net/driver.hpp"
+#include "net/response_head.hpp"
+
+namespace weir::net {
+
+class CurlDriver;
+
+/// One Exchange as libcurl carries it out: an easy handle, its callbacks and its deadlines. Lives
+/// on the I/O thread from begin() until the driver releases it.
+///
+/// | phase      | ends with                     | deadline that runs                            |
+/// |------------|-------------------------------|-----------------------------------------------|
+/// | sending    | last byte of the request body | idle (since the last byte sent), if connected |
+/// | waiting    | the head is complete          | headers (since the call, or since `sending`)  |
+/// | body       | libcurl is done               | idle (since the last byte); while paused:     |
+/// |            |                               | consumer                                      |
+/// | discarding | libcurl is done               | 200 ms, after the reader cancelled            |
+/// In all phases but the last: total (since the call); connecting is timed by libcurl.
+///
+/// Callbacks run inside libcurl, throw nothing, and never add, remove or resume a transfer.
+class CurlExchange final : public flow::Producer, public DeadlineNode {
+ public:
+  CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange);
+  ~CurlExchange();
+  CurlExchange(const CurlExchange&) = delete;
+  CurlExchange& operator=(const CurlExchange&) = delete;
+
+  CURL* easy() const noexcept { return easy_.get(); }
+  /// libcurl is done with it: reports the end or the failure to the Channel.
+  void complete(CURLcode result);
+  /// Reports `failure` to the Channel; the transfer must be removed next.
+  void fail(Failure failure);
+  /// Its DeadlineNode came up. True: the transfer has failed, or is not worth finishing.
+  bool expire(detail::TimePoint now);
+
+  /// The connection it was given held bytes that answer no request; nothing was sent on it. Asked
+  /// once.
+  bool wants_other_connection() noexcept { return std::exchange(found_surplus_, false); }
+
+  void resume_transfer() override;
+  void cancel_transfer() override;
+
+  std::size_t place = 0;  ///< Index in the driver's list.
+
+ private:
+  friend struct CurlCallbacks;
+  enum class Phase { sending, waiting, body, discarding };
+
+  std::size_t on_header(std::string_view line);
+  std::size_t on_body(Bytes data);
+  int on_request(int local_port);
+  void on_progress(curl_off_t sent);
+  void open();
+  void restart();
+  detail::TimePoint deadline() const noexcept;
+  void rearm();
+  void notice_reading(detail::TimePoint now);
+  Failure overdue(detail::TimePoint now) const;
+  Timings timings() const;
+
+  CurlDriver& driver_;
+  const std::shared_ptr<Exchange> exchange_;
+  EasyHandle easy_;
+  CurlList fields_;
+  ResponseHead head_;
+  Phase phase_ = Phase::waiting;
+  bool connected_ = false;  // libcurl had a connection to send the request on
+  bool out_of_memory_ = false;
+  bool found_surplus_ = false;
+  std::uint64_t received_ = 0;  // body bytes accepted
+  int sends_ = 0;               // times libcurl was about to send the request
+  std::uint64_t drained_ = 0;   // while paused: as of the last look
+  curl_off_t sent_ = 0;         // bytes of the request body
+  detail::TimePoint started_;
+  detail::TimePoint progressed_;    // since when the idle, headers or consumer deadline counts
+  std::optional<Failure> refused_;  // why a callback stopped the transfer
+  std::array<char, CURL_ERROR_SIZE> words_{};
+};
+
+}  // namespace weir::net

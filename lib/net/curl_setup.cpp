@@ -1,0 +1,137 @@
+#include "net/curl_setup.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+#include "base/ascii.hpp"
+#include "base/url_text.hpp"
+#include "net/curl_driver.hpp"
+
+namespace weir::net {
+
+namespace {
+
+long whole_seconds(milliseconds time) {
+  return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(time).count());
+}
+
+// libcurl reads 0 as its own 300 s; ours means none.
+long connect_timeout(milliseconds limit) {
+  constexpr milliseconds::rep kLongest = std::numeric_limits<std::int32_t>::max();
+  return static_cast<long>(limit.count() == 0 ? kLongest : std::min(limit.count(), kLongest));
+}
+
+void apply_tls(CURL* easy, const TlsOptions& tls) {
+  set_option(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set_option(easy, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
+  set_option(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
+  if (tls.ca_pem.empty() && tls.ca_file.empty()) return;
+  // The given authorities replace the system's, file and folder both.
+  set_option<const char*>(easy, CURLOPT_CAPATH, nullptr);
+  set_option(easy, CURLOPT_CAINFO, tls.ca_pem.empty() ? tls.ca_file.c_str() : nullptr);
+  if (tls.ca_pem.empty()) return;
+  // Not copied: the driver's options outlive the handle.
+  curl_blob pem{.data = const_cast<char*>(tls.ca_pem.data()),
+                .len = tls.ca_pem.size(),
+                .flags = CURL_BLOB_NOCOPY};
+  set_option(easy, CURLOPT_CAINFO_BLOB, &pem);
+}
+
+void apply_method(CURL* easy, const Request& request) {
+  if (request.has_body || request.method == "POST" || request.method == "PUT" ||
+      request.method == "PATCH") {
+    // Also for an empty body: RFC 9110 section 8.6 wants Content-Length: 0 from these methods.
+    set_option(easy, CURLOPT_POST, 1L);
+    set_option(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    set_option(easy, CURLOPT_POSTFIELDS, request.body.c_str());
+  } else if (request.method == "HEAD") {
+    set_option(easy, CURLOPT_NOBODY, 1L);
+  }
+  set_option(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+}
+
+}  // namespace
+
+void initialize_curl() {
+  static const CURLcode result = curl_global_init(CURL_GLOBAL_ALL);
+  if (result != CURLE_OK)
+    throw Error({.code = errc::unsupported, .detail = curl_easy_strerror(result)});
+}
+
+void check_option(CURLcode result) {
+  if (result == CURLE_OK) return;
+  if (result == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
+  const bool lacking = result == CURLE_UNKNOWN_OPTION || result == CURLE_NOT_BUILT_IN;
+  throw Error({.code = lacking ? errc::unsupported : errc::invalid_argument,
+               .detail = std::string("libcurl: ") + curl_easy_strerror(result)});
+}
+
+void apply_common_options(CURL* easy, CurlDriver& driver) {
+  const ClientOptions& options = driver.options();
+  set_option(easy, CURLOPT_NOSIGNAL, 1L);
+  set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // removing a handle must not wait for its name lookup
+  set_option(easy, CURLOPT_BUFFERSIZE, driver.quirks().buffer_size);
+  set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  set_option(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+  set_option(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set_option(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  set_option(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+  set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout(options.connect_timeout));
+  set_option(easy, CURLOPT_TIMEOUT_MS, 0L);
+  set_option(easy, CURLOPT_LOW_SPEED_TIME, 0L);
+  set_option(easy, CURLOPT_TCP_NODELAY, 1L);
+  set_option(easy, CURLOPT_MAXAGE_CONN, std::max(whole_seconds(options.keep_alive), 1L));
+  apply_tls(easy, options.tls);
+  driver.apply_to(easy);
+}
+
+CurlList apply_request(CURL* easy, const Request& request) {
+  const auto url = made<UrlHandle>(curl_url());
+  if (curl_url_set(url.get(), CURLUPART_URL, request.url.c_str(), CURLU_URLENCODE) != CURLUE_OK)
+    throw Error({.code = errc::invalid_argument, .detail = "malformed URL"});
+  char* text = nullptr;
+  if (curl_url_get(url.get(), CURLUPART_URL, &text, 0) != CURLUE_OK) throw std::bad_alloc();
+  set_option(easy, CURLOPT_URL, CurlText(text).get());
+  apply_method(easy, request);
+
+  CurlList fields;
+  for (const Field& field : request.headers)
+    fields.append(
+        (field.value.empty() ? field.name + ";" : field.name + ": " + field.value).c_str());
+  // "Name:" keeps libcurl from making one up.
+  if (!request.headers.has("content-type")) fields.append("Content-Type:");
+  if (!request.headers.has("expect")) fields.append("Expect:");
+  set_option(easy, CURLOPT_HTTPHEADER, fields.get());
+  return fields;
+}
+
+void check_url(const std::string& text) {
+  const auto refuse = [&](const char* why) {
+    throw Error(
+        {.code = errc::invalid_argument, .detail = why, .url = detail::without_credentials(text)});
+  };
+  const auto url = made<UrlHandle>(curl_url());
+  const CURLUcode result = curl_url_set(url.get(), CURLUPART_URL, text.c_str(),
+                                        CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME);
+  if (result == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
+  if (result == CURLUE_BAD_SCHEME) refuse("URL without a scheme");
+  if (result != CURLUE_OK || text.find('\0') != std::string::npos) refuse("malformed URL");
+  char* scheme = nullptr;
+  if (curl_url_get(url.get(), CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) throw std::bad_alloc();
+  const CurlText owned(scheme);
+  if (!detail::equal_ignoring_case(scheme, "http") && !detail::equal_ignoring_case(scheme, "https"))
+    refuse("URL scheme is neither http nor https");
+}
+
+bool is_idempotent(std::string_view method) noexcept {
+  constexpr std::array<std::string_view, 6> kMethods{"GET", "HEAD",   "OPTIONS",
+                                                     "PUT", "DELETE", "TRACE"};
+  return std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
+}
+
+}  // namespace weir::net

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace weir::net {
+
+/// A place in `Deadlines`. Must be out of it before it is destroyed.
+class DeadlineNode {
+ public:
+  detail::TimePoint due() const noexcept { return due_; }
+
+ private:
+  friend class Deadlines;
+  static constexpr std::size_t kOut = static_cast<std::size_t>(-1);
+
+  detail::TimePoint due_ = detail::TimePoint::max();
+  std::size_t index_ = kOut;
+};
+
+/// Points in time, the earliest first: a binary heap whose members know their place, so that
+/// changing one is O(log n) and allocates nothing.
+/// Thread-safety: one thread.
+class Deadlines {
+ public:
+  /// Puts `node` at `due`; `TimePoint::max()` takes it out. Throws std::bad_alloc when it is new.
+  void set(DeadlineNode& node, detail::TimePoint due);
+  void remove(DeadlineNode& node) noexcept;
+  detail::TimePoint next() const noexcept {
+    return heap_.empty() ? detail::TimePoint::max() : heap_.front()->due_;
+  }
+  /// Takes out the earliest that is due at `now`; null if none is.
+  DeadlineNode* take_expired(detail::TimePoint now) noexcept;
+  std::size_t size() const noexcept { return heap_.size(); }
+
+ private:
+  void place(std::size_t index, DeadlineNode* node) noexcept {
+    heap_[index] = node;
+    node->index_ = index;
+  }
+  void rise(std::size_t index, DeadlineNode* node) noexcept;
+  void sink(std::size_t index, DeadlineNode* node) noexcept;
+
+  std::vector<DeadlineNode*> heap_;
+};
+
+}  // namespace weir::net

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace weir::net {
+
+/// A file descriptor that closes itself.
+class Fd {
+ public:
+  Fd() noexcept = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd();
+  int get() const noexcept { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Wakes an EventLoop. Rings before the loop looks are one event.
+/// Thread-safety: any thread. Lifetime: may outlive the loop.
+class Bell {
+ public:
+  Bell();  ///< Throws Error resource_exhausted.
+  void ring() noexcept;
+  void clear() noexcept;
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  Fd fd_;
+};
+
+struct Interest {
+  bool read = false;
+  bool write = false;
+};
+
+struct Event {
+  int fd;
+  bool readable;
+  bool writable;
+  bool failed;
+};
+
+/// Waits for sockets, one timer and a Bell. The only part of the library that knows the
+/// operating system's event interface: here epoll and timerfd.
+/// Thread-safety: one thread.
+class EventLoop {
+ public:
+  /// `bell` must outlive the loop. Throws Error resource_exhausted.
+  explicit EventLoop(Bell& bell);
+
+  /// Starts, changes or (nothing wanted) ends the watch on `fd`; false if the system refuses.
+  bool watch(int fd, Interest interest) noexcept;
+  bool unwatch(int fd) noexcept;  ///< False: it was not watched, or is closed.
+
+  /// Waits until a socket is ready, the bell was rung or `deadline` has passed (at once if it has
+  /// passed at `now`); returns the sockets that are ready, perhaps none. It may return early. The
+  /// result is valid until the next call.
+  std::span<const Event> wait(detail::TimePoint deadline, detail::TimePoint now);
+
+ private:
+  void arm(detail::TimePoint deadline) noexcept;
+
+  Bell& bell_;
+  Fd epoll_;
+  Fd timer_;
+  detail::TimePoint armed_ = detail::TimePoint::max();
+  std::vector<Event> ready_;
+};
+
+}  // namespace weir::net

@@ -1,0 +1,120 @@
+#include "net/response_head.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "base/ascii.hpp"
+
+namespace weir::net {
+
+namespace {
+
+std::string_view without_line_end(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+ResponseHead::Step ResponseHead::fail(errc code, std::string detail) {
+  failure_ = {.code = code, .detail = std::move(detail)};
+  failure_.status = status_;
+  return Step::failed;
+}
+
+void ResponseHead::restart() noexcept {
+  bytes_ = count_ = 0;
+  status_ = 0;
+  in_block_ = complete_ = false;
+  pending_name_.clear();
+  fields_ = {};
+  trailers_ = {};
+  length_.reset();
+}
+
+ResponseHead::Step ResponseHead::line(std::string_view text) {
+  bytes_ += text.size();
+  if (bytes_ > max_bytes_)
+    return fail(errc::too_large, "max_header_bytes (" + std::to_string(max_bytes_) +
+                                     ") exceeded: " + std::to_string(bytes_) + " bytes so far");
+  text = without_line_end(text);
+  Headers& into = complete_ ? trailers_ : fields_;
+  if (!complete_ && !in_block_) return status_line(text);
+  if (!text.empty()) return field_line(text, into);
+  flush(into);
+  return complete_ ? Step::more : end_of_block();
+}
+
+ResponseHead::Step ResponseHead::status_line(std::string_view text) {
+  // "HTTP/1.1 200 OK", "HTTP/2 200 "
+  const auto space = text.find(' ');
+  const auto digits = space == std::string_view::npos ? std::string_view{} : text.substr(space + 1);
+  if (!text.starts_with("HTTP/") || digits.size() < 3 ||
+      !std::all_of(digits.begin(), digits.begin() + 3, detail::is_digit) ||
+      (digits.size() > 3 && digits[3] != ' '))
+    return fail(errc::protocol_error, "malformed status line");
+  std::from_chars(digits.data(), digits.data() + 3, status_);
+  if (status_ < 100) return fail(errc::protocol_error, "status " + std::to_string(status_));
+  in_block_ = true;
+  fields_ = {};
+  return Step::more;
+}
+
+ResponseHead::Step ResponseHead::field_line(std::string_view text, Headers& into) {
+  if (text.front() == ' ' || text.front() == '\t') {  // RFC 9112 section 5.2: obsolete line folding
+    if (pending_name_.empty()) return fail(errc::protocol_error, "folded line without a field");
+    pending_value_ += ' ';
+    pending_value_ += detail::trim(text);
+    return Step::more;
+  }
+  if (++count_ > static_cast<std::size_t>(max_fields_))
+    return fail(errc::too_large, "max_header_fields (" + std::to_string(max_fields_) +
+                                     ") exceeded: " + std::to_string(count_) + " fields so far");
+  flush(into);
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) return fail(errc::protocol_error, "header without a colon");
+  const auto value = detail::trim(text.substr(colon + 1));
+  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos)
+    return fail(errc::protocol_error, "CR, LF or NUL in a header");
+  if (!detail::is_token(text.substr(0, colon)))
+    return fail(errc::protocol_error, "malformed header name");
+  pending_name_ = text.substr(0, colon);
+  pending_value_ = value;
+  return Step::more;
+}
+
+void ResponseHead::flush(Headers& into) {
+  if (pending_name_.empty()) return;
+  into.append(pending_name_, pending_value_);
+  pending_name_.clear();
+}
+
+Headers ResponseHead::take_trailers() {
+  flush(trailers_);
+  return std::move(trailers_);
+}
+
+ResponseHead::Step ResponseHead::end_of_block() {
+  in_block_ = false;
+  if (status_ < 200 && status_ != 101) return Step::more;
+  if (!find_length()) return fail(errc::protocol_error, "contradicting Content-Length");
+  complete_ = true;
+  return Step::complete;
+}
+
+bool ResponseHead::find_length() {
+  if (fields_.has("transfer-encoding")) return true;
+  for (const auto& text : fields_.get_all("content-length")) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return false;
+    if (length_ && *length_ != value) return false;
+    length_ = value;
+  }
+  return true;
+}
+
+}  // namespace weir::net

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "weir/error.hpp"
+#include "weir/headers.hpp"
+
+namespace weir::net {
+
+/// Puts a response's head together from header lines, as they arrive, and then its trailers.
+///
+/// Informational responses (1xx, except 101) are read and dropped; so the head is complete at the
+/// empty line of the first status >= 200.
+/// Memory: at most `max_bytes` of header text, and `max_fields` fields; interim responses count
+/// too.
+/// Spec: RFC 9112 sections 4 and 5; RFC 9110 section 15.2.
+class ResponseHead {
+ public:
+  enum class Step { more, complete, failed };
+
+  ResponseHead(std::size_t max_bytes, int max_fields) noexcept
+      : max_bytes_(max_bytes), max_fields_(max_fields) {}
+
+  /// One line with its line end. After `complete`, lines are trailer fields. After
+  /// `failed`, `failure()` tells why. Throws std::bad_alloc.
+  Step line(std::string_view text);
+  /// Forgets everything, to read the answer to the same request sent again.
+  void restart() noexcept;
+
+  bool complete() const noexcept { return complete_; }
+  bool started() const noexcept { return bytes_ > 0; }
+  int status() const noexcept { return status_; }
+  Headers& fields() noexcept { return fields_; }
+  /// What followed the body, once libcurl is done: it does not pass on the line that ends them.
+  /// Asked once.
+  Headers take_trailers();
+  /// The body's length if Content-Length says it and nothing overrides it (RFC 9112 section 6.3).
+  std::optional<std::uint64_t> length() const noexcept { return length_; }
+  const Failure& failure() const noexcept { return failure_; }
+
+ private:
+  Step status_line(std::string_view text);
+  Step field_line(std::string_view text, Headers& into);
+  void flush(Headers& into);
+  Step end_of_block();
+  bool find_length();
+  Step fail(errc code, std::string detail);
+
+  std::size_t max_bytes_;
+  int max_fields_;
+  std::size_t bytes_ = 0;
+  std::size_t count_ = 0;
+  int status_ = 0;
+  bool in_block_ = false;
+  bool complete_ = false;
+  std::string pending_name_;  // the last field, which a folded line may continue
+  std::string pending_value_;
+  Headers fields_;
+  Headers trailers_;
+  std::optional<std::uint64_t> length_;
+  Failure failure_;
+};
+
+}  // namespace weir::net

@@ -1,0 +1,43 @@
+#include "flow/waiter.hpp"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+using weir::detail::TimePoint;
+using weir::flow::BlockingWaiter;
+
+TEST_SUITE_BEGIN("flow");
+
+TEST_CASE("BlockingWaiter: a wake-up that comes first is not lost") {
+  BlockingWaiter waiter;
+  waiter.wake();
+  waiter.wait();
+  CHECK(waiter.wait_until(TimePoint{}));
+}
+
+TEST_CASE("BlockingWaiter: a limit that has passed ends the wait") {
+  BlockingWaiter waiter;
+  CHECK_FALSE(waiter.wait_until(TimePoint{}));
+}
+
+TEST_CASE("BlockingWaiter: another thread wakes it, and it may be gone when wake returns") {
+  int woken = 0;
+  for (int i = 0; i < 200; ++i) {
+    std::thread waker;
+    {
+      BlockingWaiter waiter;
+      waker = std::thread([&] { waiter.wake(); });
+      if (i % 2 == 0) {
+        waiter.wait();
+        ++woken;
+      } else {
+        woken += waiter.wait_until(std::chrono::steady_clock::now() + std::chrono::hours(1));
+      }
+    }
+    waker.join();
+  }
+  CHECK(woken == 200);
+}
+
+TEST_SUITE_END();

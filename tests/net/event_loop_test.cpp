@@ -1,0 +1,101 @@
+#include "net/event_loop.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+
+using namespace std::chrono_literals;
+using weir::detail::TimePoint;
+using weir::net::Bell;
+using weir::net::EventLoop;
+using weir::net::Fd;
+
+namespace {
+
+struct Pair {
+  Pair() {
+    int fds[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+    ours = Fd(fds[0]);
+    theirs = Fd(fds[1]);
+  }
+  Fd ours, theirs;
+};
+
+TimePoint now() { return weir::detail::Clock::steady().now(); }
+
+}  // namespace
+
+TEST_SUITE_BEGIN("net");
+
+TEST_CASE("EventLoop: a bell rung before the wait, even twice, ends one wait") {
+  Bell bell;
+  EventLoop loop(bell);
+  bell.ring();
+  bell.ring();
+  CHECK(loop.wait(TimePoint::max(), now()).empty());
+  CHECK(loop.wait(now(), now()).empty());  // cleared: only the deadline ends this one
+}
+
+TEST_CASE("EventLoop: reports what it was asked to watch, until told to stop") {
+  Bell bell;
+  EventLoop loop(bell);
+  Pair pair;
+  REQUIRE(loop.watch(pair.ours.get(), {.read = true}));
+  REQUIRE(::write(pair.theirs.get(), "x", 1) == 1);
+  auto ready = loop.wait(TimePoint::max(), now());
+  REQUIRE(ready.size() == 1);
+  CHECK(ready[0].fd == pair.ours.get());
+  CHECK(ready[0].readable);
+  CHECK_FALSE(ready[0].writable);
+
+  REQUIRE(loop.watch(pair.ours.get(), {.write = true}));
+  ready = loop.wait(TimePoint::max(), now());
+  REQUIRE(ready.size() == 1);
+  CHECK(ready[0].writable);
+
+  loop.unwatch(pair.ours.get());
+  CHECK(loop.wait(now(), now()).empty());
+}
+
+TEST_CASE("EventLoop: a peer that closes is readable") {
+  Bell bell;
+  EventLoop loop(bell);
+  Pair pair;
+  REQUIRE(loop.watch(pair.ours.get(), {.read = true}));
+  pair.theirs = Fd();
+  { Fd closed = std::move(pair.theirs); }
+  const auto ready = loop.wait(TimePoint::max(), now());
+  REQUIRE(ready.size() == 1);
+  CHECK(ready[0].readable);
+}
+
+TEST_CASE("EventLoop: a wait is over at its deadline, and never before time runs on") {
+  Bell bell;
+  EventLoop loop(bell);
+  const auto deadline = now() + 20ms;
+  int turns = 0;
+  while (now() < deadline && ++turns < 1000) loop.wait(deadline, now());
+  CHECK(now() >= deadline);
+  CHECK(turns <= 3);  // it slept, rather than spin
+}
+
+TEST_CASE("EventLoop: an earlier deadline replaces a later one") {
+  Bell bell;
+  EventLoop loop(bell);
+  bell.ring();
+  loop.wait(now() + 1h, now());
+  const auto deadline = now() + 10ms;
+  while (now() < deadline) loop.wait(deadline, now());
+  CHECK(now() < deadline + 30min);
+}
+
+TEST_CASE("EventLoop: a closed descriptor is refused") {
+  Bell bell;
+  EventLoop loop(bell);
+  CHECK_FALSE(loop.watch(-1, {.read = true}));
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,20 @@
+#pragma once
+
+namespace weir::test {
+
+/// Name lookups of this program, libcurl's too, find nothing for this host; they take as long as a
+/// SlowLookups lives.
+inline constexpr const char* kSlowHost = "slow.invalid";
+/// A host with two addresses: 127.0.0.1, then 127.0.0.2.
+inline constexpr const char* kTwoAddresses = "two.invalid";
+
+/// One at a time. A lookup that begins when it is gone does not wait.
+class SlowLookups {
+ public:
+  SlowLookups() noexcept;
+  ~SlowLookups();
+  SlowLookups(const SlowLookups&) = delete;
+  SlowLookups& operator=(const SlowLookups&) = delete;
+};
+
+}  // namespace weir::test
