@@ -11,23 +11,11 @@
 #include "flow/hub.hpp"
 #include "flow/queue.hpp"
 #include "flow/waiter.hpp"
+#include "flow/watermarks.hpp"
 #include "weir/error.hpp"
 #include "weir/reader.hpp"
 
 namespace weir::flow {
-
-/// Marks of one Channel, in bytes; see `resolve()` for the rules.
-struct Watermarks {
-  std::size_t high = std::size_t{4} << 20;
-  std::size_t low = std::size_t{1} << 20;
-  std::size_t unread_high = std::size_t{256} << 10;
-
-  /// Combines a request's marks (0: not set) with the client's. `high` alone lowers `low` to at
-  /// most a quarter of it (at least 1); so does a client whose `low` is the default, which counts
-  /// as not set. `unread_high` is never above `high`. Throws Error invalid_argument for an explicit
-  /// low >= high, and for a zero in `client`.
-  static Watermarks resolve(Watermarks client, std::size_t high, std::size_t low);
-};
 
 /// The transport behind a Channel. Called by the Hub on the I/O thread, from the top of the loop.
 class Producer {

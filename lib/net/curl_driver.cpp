@@ -184,18 +184,25 @@ void CurlDriver::begin_new() {
 void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {
   count(requests_);
   try {
-    auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange));
-    transfer.place = active_.size() - 1;
-    const CURLMcode added = curl_multi_add_handle(multi_.get(), transfer.easy());
-    if (added != CURLM_OK) active_.pop_back();
-    check_multi(added);
-    spin_guard_.progress();
-    follow_active();
+    try {
+      add(exchange);
+    } catch (const Error& error) {
+      exchange->fail(error.failure());
+    }
   } catch (const std::bad_alloc&) {
     exchange->fail_out_of_memory();
-  } catch (const Error& error) {
-    exchange->fail(error.failure());
   }
+}
+
+void CurlDriver::add(const std::shared_ptr<Exchange>& exchange) {
+  deadlines_.reserve(active_.size() + 1);
+  auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange));
+  transfer.place = active_.size() - 1;
+  const CURLMcode added = curl_multi_add_handle(multi_.get(), transfer.easy());
+  if (added != CURLM_OK) active_.pop_back();
+  check_multi(added);
+  spin_guard_.progress();
+  follow_active();
 }
 
 void CurlDriver::drive(std::span<const Event> ready) {
@@ -284,7 +291,7 @@ void CurlDriver::abort(Exchange& exchange) {
 void CurlDriver::abort_all() {
   begin_new();
   while (!active_.empty()) {
-    active_.back()->fail({.code = errc::aborted, .detail = "the client was destroyed"});
+    active_.back()->abort();
     release(*active_.back());
   }
   multi_.reset();

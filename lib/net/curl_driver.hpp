@@ -66,6 +66,7 @@ class CurlDriver final : public Driver {
   void turn() WEIR_REQUIRES(hub_->io);
   void begin_new() WEIR_REQUIRES(hub_->io);
   void begin(std::shared_ptr<Exchange> exchange) WEIR_REQUIRES(hub_->io);
+  void add(const std::shared_ptr<Exchange>& exchange);
   void drive(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
   void drive(curl_socket_t socket, int events);
   void drive_all();

@@ -211,8 +211,26 @@ void CurlExchange::cancel_transfer() {
   if (result != CURLE_OK && result != CURLE_BAD_FUNCTION_ARGUMENT) driver_.release(*this);
 }
 
-void CurlExchange::complete(CURLcode result) {
+// Wording a failure takes memory; without it the reader is told just that.
+template <class Report>
+void CurlExchange::report(Report&& call) noexcept {
+  try {
+    call();
+  } catch (const std::bad_alloc&) {
+    exchange_->fail_out_of_memory();
+  }
+}
+
+void CurlExchange::complete(CURLcode result) noexcept {
   if (phase_ == Phase::discarding) return;
+  report([&] { conclude(result); });
+}
+
+void CurlExchange::abort() noexcept {
+  report([&] { fail({.code = errc::aborted, .detail = "the client was destroyed"}); });
+}
+
+void CurlExchange::conclude(CURLcode result) {
   if (out_of_memory_ || result == CURLE_OUT_OF_MEMORY) return exchange_->fail_out_of_memory();
   if (refused_) return fail(std::move(*refused_));
   if (result != CURLE_OK) {
@@ -268,13 +286,13 @@ void CurlExchange::notice_reading(TimePoint now) {
   if (std::exchange(drained_, drained) != drained) progressed_ = now;
 }
 
-bool CurlExchange::expire(TimePoint now) {
+bool CurlExchange::expire(TimePoint now) noexcept {
   notice_reading(now);
   if (deadline() > now) {
     rearm();
     return false;
   }
-  if (phase_ != Phase::discarding) fail(overdue(now));
+  if (phase_ != Phase::discarding) report([&] { fail(overdue(now)); });
   return true;
 }
 

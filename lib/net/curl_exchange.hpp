@@ -39,11 +39,11 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
 
   CURL* easy() const noexcept { return easy_.get(); }
   /// libcurl is done with it: reports the end or the failure to the Channel.
-  void complete(CURLcode result);
-  /// Reports `failure` to the Channel; the transfer must be removed next.
-  void fail(Failure failure);
+  void complete(CURLcode result) noexcept;
+  /// Reports that the driver goes; the transfer must be removed next.
+  void abort() noexcept;
   /// Its DeadlineNode came up. True: the transfer has failed, or is not worth finishing.
-  bool expire(detail::TimePoint now);
+  bool expire(detail::TimePoint now) noexcept;
 
   /// The connection it was given held bytes that answer no request; nothing was sent on it. Asked
   /// once.
@@ -65,6 +65,10 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   void open();
   void restart();
   detail::TimePoint deadline() const noexcept;
+  void conclude(CURLcode result);
+  void fail(Failure failure);
+  template <class Report>
+  void report(Report&& call) noexcept;
   void rearm();
   void notice_reading(detail::TimePoint now);
   Failure overdue(detail::TimePoint now) const;

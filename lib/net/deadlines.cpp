@@ -1,6 +1,12 @@
 #include "net/deadlines.hpp"
 
+#include <algorithm>
+
 namespace weir::net {
+
+void Deadlines::reserve(std::size_t count) {
+  if (count > heap_.capacity()) heap_.reserve(std::max(count, 2 * heap_.capacity()));
+}
 
 void Deadlines::set(DeadlineNode& node, detail::TimePoint due) {
   if (due == detail::TimePoint::max()) return remove(node);

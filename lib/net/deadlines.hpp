@@ -26,7 +26,9 @@ class DeadlineNode {
 /// Thread-safety: one thread.
 class Deadlines {
  public:
-  /// Puts `node` at `due`; `TimePoint::max()` takes it out. Throws std::bad_alloc when it is new.
+  /// Makes room for `count` nodes, so that set() throws nothing. Throws std::bad_alloc.
+  void reserve(std::size_t count);
+  /// Puts `node` at `due`; `TimePoint::max()` takes it out. Throws std::bad_alloc without room.
   void set(DeadlineNode& node, detail::TimePoint due);
   void remove(DeadlineNode& node) noexcept;
   detail::TimePoint next() const noexcept {

@@ -50,6 +50,7 @@ int SocketTable::open(int family, int type, int protocol) noexcept {
     }
   } catch (const std::bad_alloc&) {
     ::close(socket);
+    exhausted_ = true;
     return -1;
   }
   opened_.fetch_add(1, std::memory_order_relaxed);

@@ -29,7 +29,7 @@ class SocketTable {
   /// A socket was found closed without a word since the last call: libcurl goes on to the next
   /// address of that host only when it is called again, and asks for no call.
   bool take_lost() noexcept { return std::exchange(lost_, false); }
-  /// The last open() failed for want of descriptors.
+  /// The last open() failed for want of descriptors or memory.
   bool exhausted() const noexcept { return exhausted_; }
   /// Bytes wait on the idle connection with that local port: they answer no request.
   bool has_surplus(int local_port) noexcept;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <new>
 
 namespace weir::test {
@@ -21,6 +22,8 @@ inline constexpr bool kCanFailNew = true;
 /// How many more calls of `operator new` succeed on this thread before one fails; negative: all
 /// do. Needs failing_new.cpp in the same program.
 inline thread_local int allocations_left = -1;
+/// The same for all of weir's I/O threads together.
+inline std::atomic<int> io_allocations_left{-1};
 
 /// Runs `run(n)` for n = 0, 1, ... with allocation n of this thread failing, until none is left to
 /// fail. Checks that each failure comes out as std::bad_alloc; returns their number. `run` must
