@@ -146,7 +146,7 @@ struct ClientStats {
 ///
 /// Each streaming response has a connection of its own; idle ones are reused. Make one Client and
 /// keep it.
-/// Memory: see `ClientOptions::memory_budget`; libcurl adds about 10 KiB (HTTP) to 75 KiB (TLS)
+/// Memory: see `ClientOptions::memory_budget`; libcurl adds about 16 KiB (HTTP) to 75 KiB (TLS)
 /// for each connection, and the kernel its socket buffers.
 /// Thread-safety: all members may be called from any thread.
 /// Lifetime: destruction aborts what is under way and waits for the I/O thread, which never

@@ -121,7 +121,8 @@ TEST_CASE("A budget below one write still lets many bodies through one after the
   CHECK(client.stats().queue_memory <= 1 + count * kSlab);
   for (std::size_t i = count; i-- > 0;) {
     CHECK(bodies[i].tally.read(bodies[i].reader).is_whole(size));
-    CHECK(bodies[i].reader.stats().peak_queued < 2 * kOneWrite);
+    // One write to begin with, one that crosses the mark, and the last, which is never paused.
+    CHECK(bodies[i].reader.stats().peak_queued <= 3 * kOneWrite);
   }
   CHECK(client.stats().peak_queue_memory <= 1 + count * kSlab);
   CHECK(client.stats().pauses == client.stats().resumes);
