@@ -15,6 +15,8 @@ namespace {
 
 using detail::TimePoint;
 
+constexpr int kMostAddresses = 64;  // of one host, tried in one turn
+
 void check_multi(CURLMcode result) {
   if (result == CURLM_OUT_OF_MEMORY) throw std::bad_alloc();
   if (result != CURLM_OK)
@@ -38,11 +40,18 @@ std::uint64_t read(const std::atomic<std::uint64_t>& counter) noexcept {
 
 // What libcurl calls for the multi handle: `self` is the CurlDriver.
 struct DriverCallbacks {
-  static int socket(CURL*, curl_socket_t fd, int what, void* self, void*) noexcept {
+  // -1 would make libcurl give up all transfers at once: only the one concerned fails.
+  static int socket(CURL* easy, curl_socket_t fd, int what, void* self, void*) noexcept {
     auto& driver = *static_cast<CurlDriver*>(self);
     const Interest interest{.read = what == CURL_POLL_IN || what == CURL_POLL_INOUT,
                             .write = what == CURL_POLL_OUT || what == CURL_POLL_INOUT};
-    return driver.sockets_.watch(fd, interest) ? 0 : -1;
+    if (driver.sockets_.watch(fd, interest)) return 0;
+    char* owner = nullptr;  // none: a handle of libcurl's own
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+    if (owner == nullptr) return 0;
+    reinterpret_cast<CurlExchange*>(owner)->lose_watch();
+    driver.watch_failed_ = true;
+    return 0;
   }
   static int timer(CURLM*, long milliseconds, void* self) noexcept {
     auto& driver = *static_cast<CurlDriver*>(self);
@@ -72,10 +81,25 @@ CurlDriver::CurlDriver(const ClientOptions& options)
       multi_(made<MultiHandle>(curl_multi_init())),
       now_(hub_->clock.now()) {
   set_up_multi();
+  start_thread();
+}
+
+void CurlDriver::start_thread() {
+  // Signals are for the program's own threads; the mask is inherited from the first instruction on.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failed = 0;
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
-    throw Error({.code = errc::resource_exhausted, .detail = error.what()});
+    failed = error.code().value();
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (failed != 0) {
+    throw Error({.code = errc::resource_exhausted,
+                 .detail = "thread: " + std::generic_category().message(failed)});
   }
 }
 
@@ -102,7 +126,11 @@ void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
     lock.unlock();
     const std::lock_guard joined(stop_mutex_);  // the I/O thread is gone: the role is free
     hub_->io.acquire();
-    abort(*exchange);
+    try {
+      abort(*exchange);
+    } catch (const std::bad_alloc&) {
+      exchange->fail_out_of_memory();
+    }
     hub_->flush();
     hub_->io.release();
     return;
@@ -146,9 +174,6 @@ ClientStats CurlDriver::stats() const {
 // -- The I/O thread.
 
 void CurlDriver::run() {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals are for the program's own threads
   ::pthread_setname_np(::pthread_self(), "weir-io");
   hub_->io.acquire();
   for (;;) {
@@ -178,6 +203,7 @@ void CurlDriver::begin_new() {
     const std::lock_guard lock(mutex_);
     batch.swap(inbox_);
   }
+  if (!batch.empty()) now_ = hub_->clock.now();  // no deadline counts from before the call
   for (auto& exchange : batch) begin(std::move(exchange));
 }
 
@@ -217,7 +243,15 @@ void CurlDriver::drive(std::span<const Event> ready) {
     spin_guard_.expired();
     drive(CURL_SOCKET_TIMEOUT, 0);
   }
-  if (sockets_.take_lost()) drive_all();
+  // Each pass may find the next address refused as well.
+  for (int passes = 0; passes < kMostAddresses && sockets_.take_lost(); ++passes) drive_all();
+  if (std::exchange(watch_failed_, false)) fail_unwatched();
+}
+
+void CurlDriver::fail_unwatched() {
+  for (std::size_t place = active_.size(); place-- > 0;) {
+    if (active_[place]->fail_unwatched()) release(*active_[place]);
+  }
 }
 
 // Deprecated for its cost, and wanted for just that: it runs every transfer.

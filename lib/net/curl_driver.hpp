@@ -62,6 +62,7 @@ class CurlDriver final : public Driver {
   friend struct DriverCallbacks;
 
   void set_up_multi();
+  void start_thread();
   void run();
   void turn() WEIR_REQUIRES(hub_->io);
   void begin_new() WEIR_REQUIRES(hub_->io);
@@ -70,6 +71,7 @@ class CurlDriver final : public Driver {
   void drive(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
   void drive(curl_socket_t socket, int events);
   void drive_all();
+  void fail_unwatched() WEIR_REQUIRES(hub_->io);
   void reap() WEIR_REQUIRES(hub_->io);
   void use_other_connection(CurlExchange& exchange) WEIR_REQUIRES(hub_->io);
   void expire_deadlines() WEIR_REQUIRES(hub_->io);
@@ -90,6 +92,7 @@ class CurlDriver final : public Driver {
   std::vector<std::unique_ptr<CurlExchange>> active_;
   detail::TimePoint now_;
   detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
+  bool watch_failed_ = false;                              // for some transfer, since the last look
 
   // Counters: written by the I/O thread, read by any; each stands alone.
   std::atomic<std::uint64_t> requests_{0};

@@ -1,6 +1,7 @@
 #include "net/curl_exchange.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <new>
 #include <string>
 #include <utility>
@@ -35,11 +36,13 @@ struct CurlCallbacks {
   static auto guarded(CurlExchange& self, decltype(std::declval<Call>()()) stop, Call call) noexcept
       -> decltype(stop) {
     try {
-      return call();
+      try {
+        return call();
+      } catch (const Error& error) {
+        self.refused_ = error.failure();
+      }
     } catch (const std::bad_alloc&) {
       self.out_of_memory_ = true;
-    } catch (const Error& error) {
-      self.refused_ = error.failure();
     }
     return stop;
   }
@@ -114,6 +117,7 @@ std::size_t CurlExchange::on_header(std::string_view line) {
 }
 
 void CurlExchange::open() {
+  assert(phase_ == Phase::sending || phase_ == Phase::waiting);
   const Request& request = exchange_->request;
   Head& head = exchange_->head;
   head.status = head_.status();
@@ -133,7 +137,7 @@ std::size_t CurlExchange::on_body(Bytes data) {
   driver_.spin_guard().progress();
   if (phase_ == Phase::discarding) return data.size();
   const auto& length = exchange_->head.length;
-  const bool completes = length && received_ + data.size() >= *length;
+  const bool completes = length && received_ < *length && received_ + data.size() >= *length;
   progressed_ = driver_.now();
   if (exchange_->offer(data, completes) == flow::Channel::Offer::paused) {
     drained_ = exchange_->stats().drained;
@@ -144,31 +148,44 @@ std::size_t CurlExchange::on_body(Bytes data) {
   return data.size();
 }
 
-// libcurl sends any request again, whatever its method, when a reused connection closed without a
-// byte of response. Once is right, and only for what may be done twice.
+// libcurl sends any request again, whatever its method and up to five times, when a reused
+// connection closed without a byte of response. Once is right, on a new connection, and only for
+// what may be done twice. It also does so after a 417, whose head the caller has by then.
 int CurlExchange::on_request(int local_port) {
-  long connects = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &connects);
-  const bool reused = connects == 0;
-  if (reused && driver_.quirks().reuses_dirty && driver_.sockets().has_surplus(local_port)) {
-    found_surplus_ = true;
+  const auto refuse = [this](errc code, const char* why) {
+    refused_ = {.code = code, .detail = why, .url = {}, .retryable = !head_.started()};
+    return CURL_PREREQFUNC_ABORT;
+  };
+  if (head_.started()) {
+    return refuse(errc::truncated,
+                  "libcurl dropped this response's body to send the request again");
+  }
+  const bool repeated = sends_ > 0;
+  if (repeated && (sends_ > 1 || !is_idempotent(exchange_->request.method))) {
+    return refuse(errc::connection_lost,
+                  "the connection closed before a response, and the request was not sent again");
+  }
+  if (is_reused() && (repeated || is_dirty(local_port))) {
+    wants_other_connection_ = true;
     return CURL_PREREQFUNC_ABORT;
   }
   connected_ = true;
   progressed_ = driver_.now();
   ++sends_;
-  const bool may_repeat = is_idempotent(exchange_->request.method);
-  if (sends_ > (may_repeat ? 2 : 1)) {
-    refused_ = {
-        .code = errc::connection_lost,
-        .detail = "the connection closed before a response, and the request was not sent again",
-        .url = {},
-        .retryable = true};
-    return CURL_PREREQFUNC_ABORT;
-  }
-  if (sends_ > 1) restart();
+  if (repeated) restart();
   rearm();
   return CURL_PREREQFUNC_OK;
+}
+
+bool CurlExchange::is_reused() const noexcept {
+  long connects = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &connects);
+  return connects == 0;
+}
+
+/// Its connection holds bytes that answer no request.
+bool CurlExchange::is_dirty(int local_port) const noexcept {
+  return driver_.quirks().reuses_dirty && driver_.sockets().has_surplus(local_port);
 }
 
 void CurlExchange::restart() {
@@ -178,10 +195,11 @@ void CurlExchange::restart() {
 }
 
 void CurlExchange::on_progress(curl_off_t sent) {
-  if (phase_ != Phase::sending || sent <= sent_) return;
+  const bool early = phase_ == Phase::body;  // the response came before all was sent
+  if ((phase_ != Phase::sending && !early) || sent <= sent_) return;
   sent_ = sent;
   progressed_ = driver_.now();
-  if (static_cast<std::uint64_t>(sent) < exchange_->request.body.size()) return;
+  if (early || static_cast<std::uint64_t>(sent) < exchange_->request.body.size()) return;
   phase_ = Phase::waiting;
   rearm();
 }
@@ -230,9 +248,22 @@ void CurlExchange::abort() noexcept {
   report([&] { fail({.code = errc::aborted, .detail = "the client was destroyed"}); });
 }
 
+bool CurlExchange::fail_unwatched() noexcept {
+  if (!unwatched_) return false;
+  if (phase_ != Phase::discarding) {
+    report([&] { fail({.code = errc::resource_exhausted, .detail = "epoll_ctl"}); });
+  }
+  return true;
+}
+
 void CurlExchange::conclude(CURLcode result) {
-  if (out_of_memory_ || result == CURLE_OUT_OF_MEMORY) return exchange_->fail_out_of_memory();
   if (refused_) return fail(std::move(*refused_));
+  // Its way of saying that a header line has more than 100 KiB (CURL_MAX_HTTP_HEADER).
+  const bool long_line =
+      result == CURLE_OUT_OF_MEMORY && !out_of_memory_ && connected_ && !head_.complete();
+  if (long_line)
+    return fail({.code = errc::too_large, .detail = "max_header_bytes: a line too long"});
+  if (out_of_memory_ || result == CURLE_OUT_OF_MEMORY) return exchange_->fail_out_of_memory();
   if (result != CURLE_OK) {
     const Progress progress{.head_started = head_.started(),
                             .head_complete = head_.complete(),

@@ -45,9 +45,12 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   /// Its DeadlineNode came up. True: the transfer has failed, or is not worth finishing.
   bool expire(detail::TimePoint now) noexcept;
 
-  /// The connection it was given held bytes that answer no request; nothing was sent on it. Asked
-  /// once.
-  bool wants_other_connection() noexcept { return std::exchange(found_surplus_, false); }
+  /// The connection it was given must not be used, and was not. Asked once.
+  bool wants_other_connection() noexcept { return std::exchange(wants_other_connection_, false); }
+  /// Its socket cannot be watched.
+  void lose_watch() noexcept { unwatched_ = true; }
+  /// True if that happened: the transfer has failed.
+  bool fail_unwatched() noexcept;
 
   void resume_transfer() override;
   void cancel_transfer() override;
@@ -61,6 +64,8 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   std::size_t on_header(std::string_view line);
   std::size_t on_body(Bytes data);
   int on_request(int local_port);
+  bool is_reused() const noexcept;
+  bool is_dirty(int local_port) const noexcept;
   void on_progress(curl_off_t sent);
   void open();
   void restart();
@@ -82,7 +87,8 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   Phase phase_ = Phase::waiting;
   bool connected_ = false;  // libcurl had a connection to send the request on
   bool out_of_memory_ = false;
-  bool found_surplus_ = false;
+  bool wants_other_connection_ = false;
+  bool unwatched_ = false;
   std::uint64_t received_ = 0;  // body bytes accepted
   int sends_ = 0;               // times libcurl was about to send the request
   std::uint64_t drained_ = 0;   // while paused: as of the last look

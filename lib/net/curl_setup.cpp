@@ -86,6 +86,7 @@ void apply_common_options(CURL* easy, CurlDriver& driver) {
   set_option(easy, CURLOPT_LOW_SPEED_TIME, 0L);
   set_option(easy, CURLOPT_TCP_NODELAY, 1L);
   set_option(easy, CURLOPT_MAXAGE_CONN, std::max(whole_seconds(options.keep_alive), 1L));
+  set_option(easy, CURLOPT_FORBID_REUSE, options.max_idle_connections == 0 ? 1L : 0L);
   apply_tls(easy, options.tls);
   driver.apply_to(easy);
 }

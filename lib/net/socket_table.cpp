@@ -47,6 +47,7 @@ int SocketTable::open(int family, int type, int protocol) noexcept {
       lost_ = true;
       if (wanted(known->second.interest)) loop_.watch(socket, known->second.interest);
       known->second.local_port = 0;
+      known->second.connecting = true;
     }
   } catch (const std::bad_alloc&) {
     ::close(socket);
@@ -60,6 +61,9 @@ int SocketTable::open(int family, int type, int protocol) noexcept {
 }
 
 void SocketTable::close(int socket) noexcept {
+  const auto known = sockets_.find(socket);
+  if (known != sockets_.end() && known->second.connecting) lost_ = true;
+  loop_.unwatch(socket);  // closing is not enough where a forked child has a copy
   ::close(socket);
   forget(socket);
 }
@@ -71,7 +75,10 @@ void SocketTable::forget(int socket) noexcept {
 bool SocketTable::watch(int socket, Interest interest) noexcept {
   Interest before;
   const auto known = sockets_.find(socket);
-  if (known != sockets_.end()) before = std::exchange(known->second.interest, interest);
+  if (known != sockets_.end()) {
+    before = std::exchange(known->second.interest, interest);
+    if (interest.read) known->second.connecting = false;
+  }
   if (wanted(interest)) return loop_.watch(socket, interest);
   if (!loop_.unwatch(socket) && wanted(before)) {  // closed without a word
     forget(socket);

@@ -26,7 +26,7 @@ class SocketTable {
   /// interest ends it.
   bool watch(int socket, Interest interest) noexcept;
 
-  /// A socket was found closed without a word since the last call: libcurl goes on to the next
+  /// A socket was closed before it was connected since the last call: libcurl goes on to the next
   /// address of that host only when it is called again, and asks for no call.
   bool take_lost() noexcept { return std::exchange(lost_, false); }
   /// The last open() failed for want of descriptors or memory.
@@ -40,7 +40,8 @@ class SocketTable {
  private:
   struct Socket {
     Interest interest;
-    int local_port = 0;  // 0: not asked yet
+    int local_port = 0;      // 0: not asked yet
+    bool connecting = true;  // nothing was to be read from it yet
   };
 
   void forget(int socket) noexcept;

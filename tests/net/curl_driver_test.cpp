@@ -159,7 +159,8 @@ TEST_CASE("CurlDriver: a GET is sent again, once, when its reused connection clo
   }
 }
 
-TEST_CASE("CurlDriver: a GET is not sent a third time") {
+TEST_CASE(
+    "CurlDriver: what is sent again goes over a new connection, and is not sent a third time") {
   const Firehose server;
   DriverFixture driver;
   // Three idle connections, each of which closes when it is used again.
@@ -169,8 +170,13 @@ TEST_CASE("CurlDriver: a GET is not sent a third time") {
   }
   for (const auto& exchange : primed) REQUIRE_FALSE(DriverFixture::finish(*exchange).error);
   REQUIRE(driver.stats().connections_opened == 3);
-  const auto before = requests_of(server);
-  const Outcome got = driver.run(get(server.url("/close?reused=1")));
+  auto before = requests_of(server);
+  CHECK(driver.run(get(server.url("/close?reused=1"))).status == 200);
+  CHECK(requests_of(server) == before + 2);
+  CHECK(driver.stats().connections_opened == 4);
+
+  before = requests_of(server);
+  const Outcome got = driver.run(get(server.url("/close")));
   CHECK(got.error == errc::connection_lost);
   CHECK(got.retryable);
   CHECK(requests_of(server) == before + 2);

@@ -89,6 +89,7 @@ TEST_CASE("ResponseHead: malformed heads are protocol errors") {
       {"HTTP/1.1 200 OK\r\n", "bad name: x\r\n"},
       {"HTTP/1.1 200 OK\r\n", ": x\r\n"},
       {"HTTP/1.1 200 OK\r\n", "A: a\rb\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "A: a\r\n", " b\rc\r\n"},
       {"HTTP/1.1 200 OK\r\n", std::string("A: a\0b\r\n", 8)},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "Content-Length: 6\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: -1\r\n", "\r\n"},

@@ -76,6 +76,18 @@ TEST_CASE("SocketTable: counts what it opens and closes") {
   CHECK(table.sockets.still_open() == 1);
   table.sockets.close(second);
   CHECK(table.sockets.still_open() == 0);
+}
+
+TEST_CASE("SocketTable: one closed before it was connected is told, one that was used is not") {
+  Table table;
+  const int refused = table.open();
+  REQUIRE(table.sockets.watch(refused, {.write = true}));
+  table.sockets.close(refused);
+  CHECK(table.sockets.take_lost());
+  const int used = table.open();
+  REQUIRE(table.sockets.watch(used, {.write = true}));
+  REQUIRE(table.sockets.watch(used, {.read = true}));
+  table.sockets.close(used);
   CHECK_FALSE(table.sockets.take_lost());
 }
 

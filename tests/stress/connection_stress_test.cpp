@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
+
 #include <sys/resource.h>
+#include <future>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <span>
 #include <string>
@@ -160,6 +163,25 @@ TEST_CASE("Connections: an address that does not answer gives way to the next in
   server.join();
   CHECK(stats.connections_opened == 2);
   CHECK(stats.connections_open <= 1);
+}
+
+TEST_CASE("Connections: addresses that refuse give way to the next at once") {
+  const Listener answering(16, 9);  // 127.0.0.9; nobody listens on the others
+  std::future<bool> served = std::async(std::launch::async, [&answering] {
+    const Socket accepted = answering.accept();
+    const bool asked = !accepted.read_until("\r\n\r\n").empty();
+    accepted.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    return asked;
+  });
+  ClientOptions options;
+  options.connect_timeout =
+      30s;  // left alone, libcurl waits for half of what is left of it, each time
+  Client client(options);
+  const std::string url =
+      std::string("http://") + kNineAddresses + ":" + std::to_string(answering.port()) + "/";
+  CHECK(client.fetch(url, {.headers_timeout = 10s}).text() == "hello");
+  CHECK(served.get());
+  CHECK(client.stats().connections_opened == 9);
 }
 
 TEST_CASE("Pause: a cycle of pause and resume costs less than 100 us of CPU") {

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -45,10 +46,15 @@ extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char* no
     wait_while_slow();
     return EAI_NONAME;
   }
-  if (name != weir::test::kTwoAddresses) return real(node, service, hints, result);
-  const int failed = real("127.0.0.1", service, hints, result);
-  if (failed != 0) return failed;
-  addrinfo* last = *result;
-  while (last->ai_next != nullptr) last = last->ai_next;
-  return real("127.0.0.2", service, hints, &last->ai_next);
+  const int count = name == weir::test::kTwoAddresses    ? 2
+                    : name == weir::test::kNineAddresses ? 9
+                                                         : 0;
+  if (count == 0) return real(node, service, hints, result);
+  addrinfo** end = result;
+  for (int i = 1; i <= count; ++i) {
+    const std::string address = "127.0.0." + std::to_string(i);
+    if (const int failed = real(address.c_str(), service, hints, end); failed != 0) return failed;
+    while (*end != nullptr) end = &(*end)->ai_next;
+  }
+  return 0;
 }

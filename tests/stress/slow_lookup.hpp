@@ -7,6 +7,8 @@ namespace weir::test {
 inline constexpr const char* kSlowHost = "slow.invalid";
 /// A host with two addresses: 127.0.0.1, then 127.0.0.2.
 inline constexpr const char* kTwoAddresses = "two.invalid";
+/// The same up to 127.0.0.9.
+inline constexpr const char* kNineAddresses = "nine.invalid";
 
 /// One at a time. A lookup that begins when it is gone does not wait.
 class SlowLookups {

@@ -1,0 +1,111 @@
+#include <doctest/doctest.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <future>
+#include <string>
+
+#include "driver_fixture.hpp"
+#include "support/listener.hpp"
+#include "weir/harness/firehose.hpp"
+
+using namespace weir;
+using namespace weir::test;
+using namespace std::chrono_literals;
+using harness::Firehose;
+
+namespace {
+
+std::atomic<int> watches_to_refuse{0};
+
+constexpr const char* kGood = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood";
+
+/// Accepts one connection and answers each request on it with the next of `responses`.
+std::future<int> serve(const Listener& listener, std::vector<std::string> responses) {
+  return std::async(std::launch::async, [&listener, responses = std::move(responses)] {
+    const Socket peer = listener.accept();
+    int answered = 0;
+    for (const auto& response : responses) {
+      if (peer.read_until("\r\n\r\n").empty()) break;
+      peer.write(response);
+      ++answered;
+    }
+    return answered;
+  });
+}
+
+}  // namespace
+
+// Stands before the C library's.
+extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
+  if (operation == EPOLL_CTL_ADD && watches_to_refuse.load() > 0) {
+    watches_to_refuse.fetch_sub(1);
+    errno = ENOSPC;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, fd, event));
+}
+
+TEST_SUITE_BEGIN("net");
+
+TEST_CASE("CurlDriver: after a 417 the request is not sent again, nor its answer mixed up") {
+  for (const char* method : {"PUT", "POST"}) {
+    CAPTURE(method);
+    const Listener listener;
+    auto served =
+        serve(listener, {"HTTP/1.1 417 No\r\nX-First: 1\r\nContent-Length: 3\r\n\r\nbad", kGood});
+    net::Request what = post(listener.url(), std::string(100, 'x'));
+    what.method = method;
+    what.headers.set("Expect", "100-continue");
+    Outcome got;
+    {
+      DriverFixture driver;
+      got = driver.run(what);
+    }
+    CHECK(got.status == 417);
+    CHECK(got.error == errc::truncated);
+    CHECK_FALSE(got.retryable);
+    CHECK(got.body.find("good") == std::string::npos);
+    CHECK(served.get() == 1);
+  }
+}
+
+TEST_CASE("CurlDriver: a header line too long even for libcurl is too_large") {
+  const Listener listener;
+  auto served = serve(listener, {"HTTP/1.1 200 OK\r\nX: " + std::string(110 << 10, 'x') +
+                                 "\r\nContent-Length: 0\r\n\r\n"});
+  DriverFixture driver;
+  const Outcome got = driver.run(get(listener.url()));
+  CHECK(got.error == errc::too_large);
+  CHECK(got.detail.find("max_header_bytes") != std::string::npos);
+  CHECK(served.get() == 1);
+}
+
+TEST_CASE("CurlDriver: a socket that cannot be watched fails its own exchange only") {
+  const Firehose server;
+  DriverFixture driver;
+  const auto flowing = driver.start(get(server.url("/bytes/3000000?rate=6000000")));
+  REQUIRE(flowing->wait_open(flow::Wait::for_ever()));
+  watches_to_refuse = 1;
+  const Outcome refused = driver.run(get(server.url("/bytes/1000")));
+  watches_to_refuse = 0;
+  CHECK(refused.error == errc::resource_exhausted);
+  const Outcome whole = DriverFixture::finish(*flowing);
+  CHECK_FALSE(whole.error);
+  CHECK(whole.body.size() == 3'000'000);
+  CHECK(driver.run(get(server.url("/bytes/1000"))).body.size() == 1000);
+}
+
+TEST_CASE("CurlDriver: without idle connections each request has a new one") {
+  const Firehose server;
+  DriverFixture driver({.max_idle_connections = 0});
+  for (int i = 0; i < 3; ++i) CHECK(driver.run(get(server.url("/status/200"))).status == 200);
+  CHECK(driver.stats().connections_opened == 3);
+  CHECK(driver.wait_for([](const ClientStats& now) { return now.connections_open == 0; }));
+}
+
+TEST_SUITE_END();
