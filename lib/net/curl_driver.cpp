@@ -162,7 +162,8 @@ ClientStats CurlDriver::stats() const {
   stats.queue_memory = flow.queue_memory;
   stats.peak_queue_memory = flow.peak_queue_memory;
   stats.credit_wakeups = flow.rings;
-  stats.requests = read(requests_);
+  // acquire: what was started is among the active ones, unless it is over; pairs with begin().
+  stats.requests = requests_.load(std::memory_order_acquire);
   stats.active = read(active_count_);
   stats.connections_opened = sockets_.opened();
   stats.connections_open = sockets_.still_open();
@@ -208,7 +209,6 @@ void CurlDriver::begin_new() {
 }
 
 void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {
-  count(requests_);
   try {
     try {
       add(exchange);
@@ -218,6 +218,8 @@ void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {
   } catch (const std::bad_alloc&) {
     exchange->fail_out_of_memory();
   }
+  // release: after it was added to the active ones, pairs with stats().
+  requests_.fetch_add(1, std::memory_order_release);
 }
 
 void CurlDriver::add(const std::shared_ptr<Exchange>& exchange) {
