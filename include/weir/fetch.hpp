@@ -30,8 +30,9 @@ enum class HttpVersion { automatic, http1, http2, http2_prior_knowledge, http3, 
 struct RequestInit {
   /// Empty: GET, or POST if there is a body. Sent as written; methods are case-sensitive.
   std::string method{};
-  /// Sent as given, in order; they replace the client's headers of the same name. Content-Length,
-  /// Transfer-Encoding, Connection, TE and Upgrade are ours: Error invalid_argument.
+  /// Sent as given, in order, after Host; they replace the client's headers of the same name.
+  /// `Accept: */*` is sent unless they hold one. Content-Length, Transfer-Encoding, Connection, TE
+  /// and Upgrade are ours: Error invalid_argument.
   Headers headers{};
   /// Text or bytes. No Content-Type is implied. With GET, HEAD or TRACE: Error invalid_argument.
   Body body{};
@@ -75,7 +76,7 @@ struct Response {
   int status = 0;
   Headers headers{};
   Body body{};
-  std::string url{};  ///< Of the final request, without credentials and fragment kept as given.
+  std::string url{};                             ///< As it was given, without credentials.
   HttpVersion version = HttpVersion::automatic;  ///< The version it arrived by.
   Timings timings{};
   bool redirected = false;
@@ -109,7 +110,8 @@ struct ClientOptions {
   /// of it: an eighth of what is left, but always one write (16 KiB).
   std::size_t memory_budget = std::size_t{64} << 20;
 
-  /// Idle connections kept for reuse, and for how long.
+  /// Idle connections kept for reuse, and the age (whole seconds, at least 1) from which one is
+  /// not used again; it is closed when next looked at, or when there are too many.
   int max_idle_connections = 100;
   milliseconds keep_alive{60'000};
   /// For name lookup, TCP and TLS together.

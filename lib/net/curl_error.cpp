@@ -11,6 +11,7 @@ errc of_transfer(CURLcode code, std::string_view words, const Progress& progress
   switch (code) {
     case CURLE_UNSUPPORTED_PROTOCOL:  // "Received HTTP/0.9 when not allowed"
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_FUNCTION_ARGUMENT:  // headers.c: a field that it cannot parse
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_HTTP3:

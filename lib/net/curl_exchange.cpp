@@ -110,7 +110,7 @@ std::size_t CurlExchange::on_header(std::string_view line) {
   driver_.spin_guard().progress();
   switch (head_.line(line)) {
     case ResponseHead::Step::failed: refused_ = head_.failure(); return 0;
-    case ResponseHead::Step::complete: open(); break;
+    case ResponseHead::Step::complete: open(); return finishes_early() ? 0 : line.size();
     case ResponseHead::Step::more: break;
   }
   return line.size();
@@ -145,7 +145,18 @@ std::size_t CurlExchange::on_body(Bytes data) {
     return CURL_WRITEFUNC_PAUSE;
   }
   received_ += data.size();
-  return data.size();
+  return finishes_early() ? CURL_WRITEFUNC_ERROR : data.size();
+}
+
+/// The response is complete and the request is not: libcurl would send on, if need be for ever.
+bool CurlExchange::finishes_early() noexcept {
+  const Request& request = exchange_->request;
+  const auto& length = exchange_->head.length;
+  if (request.body.empty() || !length || received_ < *length) return false;
+  curl_off_t sent = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &sent);
+  finished_ = static_cast<std::uint64_t>(sent) < request.body.size();
+  return finished_;
 }
 
 // libcurl sends any request again, whatever its method and up to five times, when a reused
@@ -156,6 +167,10 @@ int CurlExchange::on_request(int local_port) {
     refused_ = {.code = code, .detail = why, .url = {}, .retryable = !head_.started()};
     return CURL_PREREQFUNC_ABORT;
   };
+  if (head_.complete() && exchange_->head.length == received_) {
+    finished_ = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
   if (head_.started()) {
     return refuse(errc::truncated,
                   "libcurl dropped this response's body to send the request again");
@@ -183,9 +198,9 @@ bool CurlExchange::is_reused() const noexcept {
   return connects == 0;
 }
 
-/// Its connection holds bytes that answer no request.
+/// libcurl takes its connection for good, though it is not.
 bool CurlExchange::is_dirty(int local_port) const noexcept {
-  return driver_.quirks().reuses_dirty && driver_.sockets().has_surplus(local_port);
+  return driver_.quirks().reuses_dirty && driver_.sockets().is_unusable(local_port);
 }
 
 void CurlExchange::restart() {
@@ -257,6 +272,7 @@ bool CurlExchange::fail_unwatched() noexcept {
 }
 
 void CurlExchange::conclude(CURLcode result) {
+  if (finished_) return exchange_->end();
   if (refused_) return fail(std::move(*refused_));
   // Its way of saying that a header line has more than 100 KiB (CURL_MAX_HTTP_HEADER).
   const bool long_line =
@@ -273,6 +289,9 @@ void CurlExchange::conclude(CURLcode result) {
   }
   if (!head_.complete())
     return fail({.code = errc::connection_lost, .detail = "the response has no complete head"});
+  const auto& length = exchange_->head.length;
+  if (length && received_ < *length)
+    return fail({.code = errc::truncated, .detail = "fewer bytes than Content-Length"});
   exchange_->trailers = head_.take_trailers();
   exchange_->end();
 }

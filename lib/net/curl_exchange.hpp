@@ -64,6 +64,7 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   std::size_t on_header(std::string_view line);
   std::size_t on_body(Bytes data);
   int on_request(int local_port);
+  bool finishes_early() noexcept;
   bool is_reused() const noexcept;
   bool is_dirty(int local_port) const noexcept;
   void on_progress(curl_off_t sent);
@@ -89,6 +90,7 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   bool out_of_memory_ = false;
   bool wants_other_connection_ = false;
   bool unwatched_ = false;
+  bool finished_ = false;       // the response is complete, whatever libcurl says
   std::uint64_t received_ = 0;  // body bytes accepted
   int sends_ = 0;               // times libcurl was about to send the request
   std::uint64_t drained_ = 0;   // while paused: as of the last look

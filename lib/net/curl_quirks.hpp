@@ -12,7 +12,7 @@ struct CurlQuirks {
   long buffer_size = 48L << 10;
   /// TLS sessions live in each handle, so they must be shared to be resumed.
   bool share_tls_sessions = false;
-  /// An idle connection on which more bytes arrived after a response is used again, and they are
+  /// An idle connection that was reset, or on which more bytes arrived, is used again, and they are
   /// taken for the next response.
   bool reuses_dirty = false;
 

@@ -71,6 +71,11 @@ ResponseHead::Step ResponseHead::field_line(std::string_view text, Headers& into
   if (text.front() == ' ' || text.front() == '\t') {  // RFC 9112 section 5.2: obsolete line folding
     if (pending_name_.empty()) return fail(errc::protocol_error, "folded line without a field");
     if (has_line_break(text)) return fail(errc::protocol_error, "CR, LF or NUL in a header");
+    for (const auto name : {"Content-Length", "Transfer-Encoding", "Connection"}) {
+      if (detail::equal_ignoring_case(pending_name_, name)) {  // libcurl does not unfold these
+        return fail(errc::protocol_error, std::string("folded ") + name);
+      }
+    }
     pending_value_ += ' ';
     pending_value_ += detail::trim(text);
     return Step::more;
@@ -103,20 +108,25 @@ Headers ResponseHead::take_trailers() {
 
 ResponseHead::Step ResponseHead::end_of_block() {
   in_block_ = false;
-  if (status_ < 200 && status_ != 101) return Step::more;
-  if (!find_length()) return fail(errc::protocol_error, "contradicting Content-Length");
+  if (status_ == 101) return fail(errc::protocol_error, "status 101, though nobody asked for it");
+  if (status_ < 200) return Step::more;
+  if (!find_length())
+    return fail(errc::protocol_error, "unclear Content-Length or Transfer-Encoding");
   complete_ = true;
   return Step::complete;
 }
 
 bool ResponseHead::find_length() {
-  if (fields_.has("transfer-encoding")) return true;
+  // Anything but this libcurl and we could read in two ways.
+  if (const auto coding = fields_.get("transfer-encoding")) {
+    return detail::equal_ignoring_case(*coding, "chunked");
+  }
   for (const auto& text : fields_.get_all("content-length")) {
-    std::uint64_t value = 0;
+    std::int64_t value = 0;  // libcurl's type, beyond which it reads until the end
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return false;
-    if (length_ && *length_ != value) return false;
-    length_ = value;
+    const bool whole = error == std::errc{} && end == text.data() + text.size() && value >= 0;
+    if (!whole || (length_ && *length_ != static_cast<std::uint64_t>(value))) return false;
+    length_ = static_cast<std::uint64_t>(value);
   }
   return true;
 }

@@ -13,7 +13,7 @@ namespace weir::net {
 
 /// Puts a response's head together from header lines, as they arrive, and then its trailers.
 ///
-/// Informational responses (1xx, except 101) are read and dropped; so the head is complete at the
+/// Informational responses (1xx) are read and dropped; so the head is complete at the
 /// empty line of the first status >= 200.
 /// Memory: at most `max_bytes` of header text, and `max_fields` fields; interim responses count
 /// too.

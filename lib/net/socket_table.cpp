@@ -87,13 +87,14 @@ bool SocketTable::watch(int socket, Interest interest) noexcept {
   return true;
 }
 
-bool SocketTable::has_surplus(int local_port) noexcept {
+bool SocketTable::is_unusable(int local_port) noexcept {
   for (auto& [socket, state] : sockets_) {
     if (wanted(state.interest)) continue;  // not idle
     if (state.local_port == 0) state.local_port = local_port_of(socket);
     if (state.local_port != local_port) continue;
     char byte = 0;
-    if (::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return true;
+    if (::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) return true;
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return true;
   }
   return false;
 }

@@ -31,8 +31,9 @@ class SocketTable {
   bool take_lost() noexcept { return std::exchange(lost_, false); }
   /// The last open() failed for want of descriptors or memory.
   bool exhausted() const noexcept { return exhausted_; }
-  /// Bytes wait on the idle connection with that local port: they answer no request.
-  bool has_surplus(int local_port) noexcept;
+  /// The idle connection with that local port has ended, was reset, or holds bytes that answer no
+  /// request.
+  bool is_unusable(int local_port) noexcept;
 
   std::uint64_t opened() const noexcept { return opened_.load(std::memory_order_relaxed); }
   std::uint64_t still_open() const noexcept { return still_open_.load(std::memory_order_relaxed); }

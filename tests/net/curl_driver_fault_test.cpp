@@ -74,6 +74,77 @@ TEST_CASE("CurlDriver: after a 417 the request is not sent again, nor its answer
   }
 }
 
+TEST_CASE("CurlDriver: a 417 without a body is whole") {
+  const Listener listener;
+  auto served = serve(listener, {"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n", kGood});
+  net::Request what = post(listener.url(), std::string(100, 'x'));
+  what.headers.set("Expect", "100-continue");
+  Outcome got;
+  {
+    DriverFixture driver;
+    got = driver.run(what);
+  }
+  CHECK(got.status == 417);
+  CHECK_FALSE(got.error);
+  CHECK(served.get() == 1);
+}
+
+TEST_CASE("CurlDriver: a complete response ends an upload that the server does not read") {
+  for (const std::string body : {"", "yes"}) {
+    CAPTURE(body);
+    const Listener listener;
+    std::promise<void> done;
+    auto served = std::async(std::launch::async, [&] {
+      const Socket peer = listener.accept();
+      peer.read_until("\r\n\r\n");
+      peer.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                 body);
+      done.get_future().wait();
+    });
+    DriverFixture driver;
+    const Outcome got = driver.run(post(listener.url(), std::string(30'000'000, 'x')));
+    CAPTURE(got.detail);
+    CHECK_FALSE(got.error);
+    CHECK(got.body == body);
+    done.set_value();
+    served.get();
+  }
+}
+
+TEST_CASE("CurlDriver: uploads that were sent whole keep their connection") {
+  const Firehose server;
+  DriverFixture driver;
+  for (const std::size_t size : {std::size_t{1}, std::size_t{70'000}, std::size_t{1'000'000}}) {
+    CAPTURE(size);
+    CHECK(driver.run(post(server.url("/echo"), std::string(size, 'x'))).body.size() == size);
+    CHECK(driver.run(post(server.url("/status/200"), std::string(size, 'x'))).status == 200);
+  }
+  CHECK(driver.stats().connections_opened == 1);
+}
+
+TEST_CASE("CurlDriver: an idle connection that was reset is not used, not even for a POST") {
+  const Listener listener;
+  std::promise<void> idle;
+  auto served = std::async(std::launch::async, [&] {
+    Socket first = listener.accept();
+    first.read_until("\r\n\r\n");
+    first.write(kGood);
+    idle.get_future().wait();
+    const linger hard{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(first.fd(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    first.close();  // over loopback the other side has it when this returns
+  });
+  DriverFixture driver;
+  CHECK(driver.run(get(listener.url())).body == "good");
+  REQUIRE(driver.wait_until_idle());
+  idle.set_value();
+  served.get();
+  auto again = serve(listener, {kGood});
+  CHECK(driver.run(post(listener.url(), "order")).body == "good");
+  CHECK(again.get() == 1);
+  CHECK(driver.stats().connections_opened == 2);
+}
+
 TEST_CASE("CurlDriver: a header line too long even for libcurl is too_large") {
   const Listener listener;
   auto served = serve(listener, {"HTTP/1.1 200 OK\r\nX: " + std::string(110 << 10, 'x') +

@@ -93,6 +93,13 @@ TEST_CASE("ResponseHead: malformed heads are protocol errors") {
       {"HTTP/1.1 200 OK\r\n", std::string("A: a\0b\r\n", 8)},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "Content-Length: 6\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: -1\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Content-Length: 9223372036854775808\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Content-Length: 5, 5\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", " 5\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Transfer-Encoding:\r\n", " chunked\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked, gzip\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Transfer-Encoding: identity\r\n", "\r\n"},
+      {"HTTP/1.1 101 Switching Protocols\r\n", "Upgrade: x\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: 99999999999999999999\r\n", "\r\n"},
   };
   for (const auto& row : rows) {

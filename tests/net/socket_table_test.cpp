@@ -127,20 +127,24 @@ TEST_CASE("SocketTable: ending the watch of an idle socket loses nothing") {
   table.sockets.close(socket);
 }
 
-TEST_CASE("SocketTable: surplus is found on the idle connection with that port only") {
+TEST_CASE("SocketTable: an idle connection is unusable with bytes on it, or at its end") {
   Table table;
   const int idle = table.open();
   const int busy = table.open();
   const Fd idle_peer = connected(idle);
   const Fd busy_peer = connected(busy);
   REQUIRE(table.sockets.watch(busy, {.read = true}));
-  CHECK_FALSE(table.sockets.has_surplus(port_of(idle)));
+  CHECK_FALSE(table.sockets.is_unusable(port_of(idle)));
   make_readable(idle, idle_peer);
   make_readable(busy, busy_peer);
-  CHECK(table.sockets.has_surplus(port_of(idle)));
-  CHECK_FALSE(table.sockets.has_surplus(port_of(busy)));
+  CHECK(table.sockets.is_unusable(port_of(idle)));
+  CHECK_FALSE(table.sockets.is_unusable(port_of(busy)));
   table.sockets.close(idle);
-  CHECK_FALSE(table.sockets.has_surplus(port_of(busy)));
+  const int ended = table.open();
+  { const Fd peer = connected(ended); }
+  CHECK(table.sockets.is_unusable(port_of(ended)));
+  table.sockets.close(ended);
+  CHECK_FALSE(table.sockets.is_unusable(port_of(busy)));
   table.sockets.close(busy);
 }
 
