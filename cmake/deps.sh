@@ -34,11 +34,15 @@ program ninja ninja-build
 program pkg-config pkg-config
 header curl/curl.h libcurl4-openssl-dev
 header openssl/ssl.h libssl-dev
+header nghttp2/nghttp2.h libnghttp2-dev
 if [ $set_name != build ]; then
   program ccache ccache
   header doctest/doctest.h doctest-dev
+  header benchmark/benchmark.h libbenchmark-dev
   program nginx nginx-light
+  program nghttpd nghttp2-server
   program spin spin
+  program valgrind valgrind
 fi
 if [ $set_name = full ]; then
   program clang++ clang

@@ -3,13 +3,13 @@
 cmake_minimum_required(VERSION 3.25)
 
 # Layers, and what each may include beside itself.
-set(may_public_base "")                          # chunk, error, export, headers
+set(may_public_base "")                          # chunk, error, export, headers, trace
 set(may_public public_base)                      # the other public headers
 set(may_public_harness public_base)
 set(may_base public_base)
 set(may_flow public_base base)
 set(may_decode public_base base flow)
-set(may_driver public_base base flow)            # net/driver.hpp, the seam
+set(may_driver public_base base flow)            # net/driver.hpp, net/trace.hpp: the seam
 set(may_net public_base base flow driver)
 set(may_api public_base public base flow decode driver)
 set(may_sse public_base public base api)
@@ -20,7 +20,7 @@ set(may_harness_user public_base public base harness public_harness)   # slow re
 set(values lib/flow/channel.hpp:weir/reader.hpp lib/net/driver.hpp:weir/fetch.hpp)
 
 function(layer_of path out)
-  if(path MATCHES "^include/weir/(chunk|error|export|headers)\\.hpp$")
+  if(path MATCHES "^include/weir/(chunk|error|export|headers|trace)\\.hpp$")
     set(layer public_base)
   elseif(path MATCHES "^(include/weir|lib)/harness/(slow_reader\\.|main\\.|cmd/)")
     set(layer harness_user)
@@ -28,7 +28,7 @@ function(layer_of path out)
     set(layer public_harness)
   elseif(path MATCHES "^include/weir/")
     set(layer public)
-  elseif(path STREQUAL "lib/net/driver.hpp")
+  elseif(path MATCHES "^lib/net/(driver|trace)\\.hpp$")
     set(layer driver)
   elseif(path MATCHES "^lib/(base|flow|decode|net|api|sse|harness)/")
     set(layer ${CMAKE_MATCH_1})

@@ -4,7 +4,7 @@
 #   release  all suites, the Spin model, the install routes; warnings are errors
 #   asan     AddressSanitizer, leaks and UBSan, all suites at reduced sizes
 #   tsan     ThreadSanitizer: flow, net, api, contract, stress
-# --full: every suite in every tier at full size, and two more tiers:
+# --full: every suite in every tier, at full size (normal under sanitizers), and two more tiers:
 #   thread-safety  clang with -Wthread-safety        tidy  clang-tidy, build only
 # WEIR_TEST_SIZE=small|normal|full overrides the sizes. Exit 0: everything passed.
 set -eu

@@ -1,29 +1,46 @@
 #pragma once
 
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "weir/awaiter.hpp"
 #include "weir/body.hpp"
 #include "weir/error.hpp"
 #include "weir/export.hpp"
 #include "weir/headers.hpp"
+#include "weir/trace.hpp"
 
 namespace weir {
 
 namespace detail {
 class ClientState;
+class Pending;
 struct ClientAccess;
 }  // namespace detail
 
 using std::chrono::milliseconds;
 
-/// `automatic` is HTTP/1.1. The versions above it are refused with Error unsupported for now.
+/// Which version of HTTP to speak.
+///
+/// `automatic` offers HTTP/2 (by ALPN, on https) only where the running libcurl keeps paused bodies
+/// bounded on it, which is since 8.18.0; else it is HTTP/1.1. `http2` offers it wherever it works
+/// at all (8.3.0 and 8.16.x: Error unsupported, their pause is broken); a server that does not
+/// speak it, and plain http, get HTTP/1.1: `Response::version` tells. `http2_prior_knowledge`
+/// speaks nothing else, on http too. `http3` and `http3_only` are unsupported for now.
+///
+/// Each body has a connection of its own over HTTP/2 as well: what is paused is not read. A server
+/// that demands answers to its PINGs therefore cuts a body that stays paused for longer than it
+/// is willing to wait: the bytes that arrived are delivered, then `truncated`. HTTP/1.1 has no such
+/// limit.
+/// Spec: RFC 9112, RFC 9113.
 enum class HttpVersion { automatic, http1, http2, http2_prior_knowledge, http3, http3_only };
 
 /// What to ask for. An aggregate: name the fields you set; new ones are only ever appended.
@@ -59,6 +76,7 @@ struct RequestInit {
   std::size_t high_water = 0;
   std::size_t low_water = 0;
 
+  /// `automatic`: the client's.
   HttpVersion version = HttpVersion::automatic;
 };
 
@@ -86,6 +104,54 @@ struct Response {
   /// As `body.text()` and `body.bytes()`.
   std::string text() { return body.text(); }
   std::vector<std::byte> bytes() { return body.bytes(); }
+};
+
+/// What `co_await` of a PendingResponse waits with.
+class [[nodiscard]] WEIR_API AsyncResponse : public detail::Awaiter {
+ public:
+  Response await_resume();
+
+ private:
+  friend class PendingResponse;
+  explicit AsyncResponse(detail::Pending& pending) noexcept;
+
+  detail::Pending& pending_;
+};
+
+/// A request under way, whose response's headers are still to come. Take the response once, by
+/// `get()` or by `co_await`; both throw what `Client::fetch()` throws, for bad arguments as well.
+/// Dropping it before aborts the request.
+///
+/// It is awaited by name: `auto pending = client.async_fetch(url, {...});` and then
+/// `Response response = co_await pending;`. Awaited in the same expression, the RequestInit would
+/// be a temporary of it, and g++ 12 destroys such an aggregate twice; so that does not compile.
+/// Thread-safety: as any value.
+/// Lifetime: while it is awaited it must not be moved or destroyed. It may outlive its Client: then
+/// it is aborted.
+class [[nodiscard]] WEIR_API PendingResponse {
+ public:
+  explicit PendingResponse(std::unique_ptr<detail::Pending> pending) noexcept;
+  PendingResponse(PendingResponse&&) noexcept;
+  PendingResponse& operator=(PendingResponse&&) noexcept;
+  ~PendingResponse();
+
+  /// Waits for the response.
+  Response get();
+  AsyncResponse operator co_await() &;
+  AsyncResponse operator co_await() && = delete;
+
+ private:
+  detail::Pending& checked();
+
+  std::unique_ptr<detail::Pending> pending_;
+};
+
+/// The PendingResponse of `async_fetch(url)`, which needs no name to be awaited.
+class [[nodiscard]] WEIR_API PendingGet : public PendingResponse {
+ public:
+  using PendingResponse::PendingResponse;
+  AsyncResponse operator co_await() & { return PendingResponse::operator co_await(); }
+  AsyncResponse operator co_await() && { return PendingResponse::operator co_await(); }
 };
 
 struct TlsOptions {
@@ -121,9 +187,21 @@ struct ClientOptions {
   std::size_t max_header_bytes = std::size_t{64} << 10;
   int max_header_fields = 256;
 
+  HttpVersion version = HttpVersion::automatic;
   std::string user_agent = "weir/0.1";  ///< Empty: none is sent.
   Headers headers{};                    ///< Sent with every request that does not set its own.
   TlsOptions tls{};
+
+  /// Called with each coroutine of this client that may go on, in place of resuming it: hand it to
+  /// an executor of yours. Runs on the client's continuation thread, never on the I/O thread;
+  /// must not throw. The coroutine must not be destroyed between this call and its
+  /// resumption. Empty: coroutines are resumed on the continuation thread itself, where one that
+  /// blocks holds up all the others.
+  std::function<void(std::coroutine_handle<>)> resume_on{};
+  /// Called with what happens to each request, on the continuation thread and in order; must not
+  /// throw. At most 1,024 events wait for it; more are dropped and counted in
+  /// `TraceEvent::dropped`. Empty: no event is made.
+  std::function<void(const TraceEvent&)> trace{};
 };
 
 /// Counters of one client since it was made; a snapshot.
@@ -152,7 +230,9 @@ struct ClientStats {
 /// for each connection, and the kernel its socket buffers.
 /// Thread-safety: all members may be called from any thread.
 /// Lifetime: destruction aborts what is under way and waits for the I/O thread, which never
-/// runs user code. Responses may outlive it: their bodies then read as aborted.
+/// runs user code, and for the continuation thread, unless it happens there. Coroutines that are
+/// suspended go on with the error aborted. Responses may outlive it: their bodies then read as
+/// aborted.
 /// After fork() the child must not use the parent's clients.
 class WEIR_API Client {
  public:
@@ -169,6 +249,11 @@ class WEIR_API Client {
   /// sent once more if its method is idempotent (RFC 9110 section 9.2.2); nothing else is.
   Response fetch(std::string_view url, RequestInit init = {});
 
+  /// Sends a request and returns at once; the response comes out of the result.
+  /// Throws std::bad_alloc only.
+  PendingResponse async_fetch(std::string_view url, RequestInit init);
+  PendingGet async_fetch(std::string_view url);
+
   ClientStats stats() const;
 
  private:
@@ -179,8 +264,10 @@ class WEIR_API Client {
 };
 
 /// The same on a client shared by the whole process, made at first use with default options. It
-/// is never destroyed; its I/O thread is stopped when the process exits, after which this throws
-/// aborted.
+/// is never destroyed; its threads are stopped when the process exits, after which this throws
+/// aborted. Coroutines that are suspended then stay so.
 WEIR_API Response fetch(std::string_view url, RequestInit init = {});
+WEIR_API PendingResponse async_fetch(std::string_view url, RequestInit init);
+WEIR_API PendingGet async_fetch(std::string_view url);
 
 }  // namespace weir

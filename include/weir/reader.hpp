@@ -7,7 +7,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 
+#include "weir/awaiter.hpp"
 #include "weir/chunk.hpp"
 #include "weir/export.hpp"
 #include "weir/headers.hpp"
@@ -49,6 +51,30 @@ struct BodyStats {
   bool paused = false;
 };
 
+/// What `co_await reader.async_read()` waits with; `Reader` describes it.
+class [[nodiscard]] WEIR_API AsyncRead : public detail::Awaiter {
+ public:
+  std::optional<Chunk> await_resume();
+
+ private:
+  friend class Reader;
+  AsyncRead(detail::Stream& stream, std::stop_token stop) noexcept;
+
+  detail::Stream& stream_;
+};
+
+/// What `co_await reader.async_read_until(...)` waits with; `Reader` describes it.
+class [[nodiscard]] WEIR_API AsyncReadUntil : public detail::Awaiter {
+ public:
+  ReadResult await_resume();
+
+ private:
+  friend class Reader;
+  AsyncReadUntil(detail::Stream& stream, Deadline deadline, std::stop_token stop) noexcept;
+
+  detail::Stream& stream_;
+};
+
 /// Exclusive, ordered access to the bytes of one body.
 ///
 /// Reading is what grants flow: taking bytes makes room in the queue, and at `low_water`
@@ -73,6 +99,9 @@ class [[nodiscard]] WEIR_API Reader {
 
   /// Waits for bytes; nullopt at the end of the body.
   std::optional<Chunk> read();
+  /// Waits until `deadline` at most, or until `stop` is requested: data, end, pending or stopped.
+  /// The last two leave the body unharmed. A deadline that has passed gives what is there.
+  ReadResult read_until(Deadline deadline, std::stop_token stop = {});
   /// Never waits: data, end or pending.
   ReadResult try_read();
   /// Waits for at least one byte and copies what is there into `out`; the count, 0 only at the
@@ -81,6 +110,15 @@ class [[nodiscard]] WEIR_API Reader {
   /// Waits until `out` is full; a smaller count only at the end. If the body fails on the
   /// way, the bytes before are in `out` but not counted: use `read_some` to keep them.
   std::size_t read_exactly(std::span<std::byte> out);
+
+  /// `co_await reader.async_read()`: as `read()`, but suspends the coroutine in place of blocking
+  /// the thread. It goes on as `ClientOptions::resume_on` says; without a suspension if there is
+  /// something to read. A stop request makes this read throw aborted and leaves the body
+  /// unharmed. Destroying the suspended coroutine withdraws the read and loses no byte.
+  /// Lifetime: until it is done the Reader must live, and must not be read otherwise.
+  AsyncRead async_read(std::stop_token stop = {});
+  /// `co_await reader.async_read_until(deadline, stop)`: as `read_until()`.
+  AsyncReadUntil async_read_until(Deadline deadline, std::stop_token stop = {});
 
   /// Trailer fields (RFC 9110 section 6.5): empty before the end of the body. Never mixed into
   /// Response::headers.

@@ -6,3 +6,4 @@
 #include "weir/fetch.hpp"
 #include "weir/headers.hpp"
 #include "weir/reader.hpp"
+#include "weir/trace.hpp"

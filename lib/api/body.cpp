@@ -59,6 +59,7 @@ class WholeBody {
     const auto length = stream_.length();
     if (length && *length > limit_) refuse("Content-Length " + std::to_string(*length));
     const auto most = length ? static_cast<std::size_t>(*length) : limit_;
+    stream_.expect_whole();
     Buffer all;
     if (length) all.reserve(std::min(most, kTrusted));
     while (auto result = stream_.pull(kAnySize, flow::Wait::for_ever())) {

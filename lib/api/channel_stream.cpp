@@ -6,8 +6,11 @@
 
 namespace weir::detail {
 
-ChannelStream::ChannelStream(std::shared_ptr<net::Exchange> exchange, std::stop_token stop)
-    : exchange_(std::move(exchange)), url_(without_credentials(exchange_->request.url)) {
+ChannelStream::ChannelStream(std::shared_ptr<net::Exchange> exchange, std::stop_token stop,
+                             std::shared_ptr<flow::Continuations> continuations)
+    : exchange_(std::move(exchange)),
+      continuations_(std::move(continuations)),
+      url_(without_credentials(exchange_->request.url)) {
   if (stop.stop_possible()) stop_.emplace(std::move(stop), Cancel{exchange_.get()});
 }
 
@@ -49,6 +52,11 @@ ReadResult ChannelStream::pull(std::size_t max, const flow::Wait& wait) {
     stop_.reset();
   }
   return result;
+}
+
+void ChannelStream::enlist(flow::Waiter& waiter) noexcept {
+  exchange_->begin_reading();
+  exchange_->enlist(waiter);
 }
 
 BodyStats ChannelStream::stats() const noexcept {

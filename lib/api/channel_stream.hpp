@@ -16,15 +16,27 @@ namespace weir::detail {
 /// Thread-safety: as Stream; `wait_for_head()` is the reading thread's.
 class ChannelStream final : public Stream {
  public:
-  /// A stop request cancels the exchange, at once if there was one before.
-  ChannelStream(std::shared_ptr<net::Exchange> exchange, std::stop_token stop);
+  /// A stop request cancels the exchange, at once if there was one before. Who awaits the body
+  /// goes on by `continuations`.
+  ChannelStream(std::shared_ptr<net::Exchange> exchange, std::stop_token stop,
+                std::shared_ptr<flow::Continuations> continuations = {});
   ~ChannelStream() override;
 
   /// Waits until the response's headers are complete; the head is the caller's then.
   /// Throws the exchange's failure.
   net::Head& wait_for_head();
 
+  bool head_ready() const noexcept { return exchange_->head_ready(); }
+  void enlist_for_head(flow::Waiter& waiter) noexcept { exchange_->enlist(waiter); }
+
   ReadResult pull(std::size_t max, const flow::Wait& wait) override;
+  bool ready() noexcept override { return ended_ || exchange_->ready(); }
+  void enlist(flow::Waiter& waiter) noexcept override;
+  bool withdraw(flow::Waiter& waiter) noexcept override { return exchange_->withdraw(waiter); }
+  const std::shared_ptr<flow::Continuations>& continuations() const noexcept override {
+    return continuations_;
+  }
+  void expect_whole() noexcept override { exchange_->take_whole(); }
   void cancel() noexcept override { exchange_->cancel(); }
   BodyStats stats() const noexcept override;
   std::optional<std::uint64_t> length() const noexcept override { return length_; }
@@ -41,6 +53,7 @@ class ChannelStream final : public Stream {
   auto located(Call call);
 
   const std::shared_ptr<net::Exchange> exchange_;
+  const std::shared_ptr<flow::Continuations> continuations_;
   std::optional<std::stop_callback<Cancel>> stop_;  // empty once the body is over
   std::string url_;                                 // without credentials
   int status_ = 0;                                  // 0 before the head

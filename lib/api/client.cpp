@@ -1,16 +1,24 @@
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "api/channel_stream.hpp"
 #include "api/client_state.hpp"
+#include "api/pending.hpp"
 #include "weir/fetch.hpp"
 
 namespace weir {
 namespace detail {
 namespace {
 
-/// Waits for the head of a response and puts the body behind it.
+std::shared_ptr<TraceRing> make_trace(const ClientOptions& options,
+                                      const std::shared_ptr<flow::Continuations>& continuations) {
+  return options.trace ? std::make_shared<TraceRing>(options.trace, continuations) : nullptr;
+}
+
+}  // namespace
+
 Response receive(std::unique_ptr<ChannelStream> stream) {
   net::Head& head = stream->wait_for_head();
   Response response;
@@ -23,26 +31,44 @@ Response receive(std::unique_ptr<ChannelStream> stream) {
   return response;
 }
 
-}  // namespace
-
 ClientState::ClientState(const ClientOptions& options)
-    : defaults_(check_options(options)), driver_(net::make_curl_driver(options)) {}
+    : defaults_(check_options(options)),
+      stopped_{std::make_shared<flow::Continuations>(options.resume_on)},
+      trace_(make_trace(options, stopped_.continuations)),
+      driver_(net::make_curl_driver(options, trace_.get())) {}
 
 ClientState::ClientState(std::unique_ptr<net::Driver> driver, const ClientOptions& options)
-    : defaults_(check_options(options)), driver_(std::move(driver)) {}
+    : defaults_(check_options(options)),
+      stopped_{std::make_shared<flow::Continuations>(options.resume_on)},
+      trace_(nullptr),
+      driver_(std::move(driver)) {}
 
-Response ClientState::fetch(std::string_view url, RequestInit init) try {
+std::unique_ptr<ChannelStream> ClientState::start(std::string_view url, RequestInit init) try {
   const flow::Watermarks marks = make_marks(init, defaults_);
   auto exchange =
       std::make_shared<net::Exchange>(driver_->hub(), marks, make_request(url, init, defaults_));
-  auto stream = std::make_unique<ChannelStream>(exchange, std::move(init.stop));
+  auto stream =
+      std::make_unique<ChannelStream>(exchange, std::move(init.stop), stopped_.continuations);
   driver_->start(std::move(exchange));
-  return receive(std::move(stream));
+  return stream;
 } catch (const Error& error) {
   if (!error.url().empty()) throw;
   Failure failure = error.failure();
   failure.url = url;
   throw Error(std::move(failure));
+}
+
+std::unique_ptr<Pending> ClientState::begin(std::string_view url, RequestInit init) {
+  try {
+    return std::make_unique<Pending>(start(url, std::move(init)));
+  } catch (const Error&) {
+    return std::make_unique<Pending>(std::current_exception());
+  }
+}
+
+void ClientState::abandon() noexcept {
+  stopped_.continuations->abandon();
+  driver_->stop();
 }
 
 }  // namespace detail
@@ -54,7 +80,7 @@ Client::Client(std::unique_ptr<detail::ClientState> state) : state_(std::move(st
 Client::~Client() = default;
 
 Response Client::fetch(std::string_view url, RequestInit init) {
-  return state_->fetch(url, std::move(init));
+  return detail::receive(state_->start(url, std::move(init)));
 }
 
 ClientStats Client::stats() const { return state_->stats(); }

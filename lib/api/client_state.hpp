@@ -3,15 +3,18 @@
 #include <memory>
 #include <string_view>
 
+#include "api/channel_stream.hpp"
 #include "api/request_check.hpp"
+#include "api/trace_ring.hpp"
+#include "flow/continuations.hpp"
 #include "net/driver.hpp"
 #include "weir/fetch.hpp"
 
 namespace weir::detail {
 
-/// What is behind a Client: its driver, and what it adds to each request.
+/// What is behind a Client: its driver, its continuation thread, and what it adds to each request.
 ///
-/// Thread-safety: all members from any thread. `fetch()` touches nothing of this object once its
+/// Thread-safety: all members from any thread. `start()` touches nothing of this object once its
 /// request was started, so that destruction may abort it.
 class ClientState {
  public:
@@ -19,14 +22,28 @@ class ClientState {
   /// On another transport.
   ClientState(std::unique_ptr<net::Driver> driver, const ClientOptions& options);
 
-  Response fetch(std::string_view url, RequestInit init);
+  /// Sends a request; its head is still to come. Throws Error.
+  std::unique_ptr<ChannelStream> start(std::string_view url, RequestInit init);
+  /// The same, with the Error put into the result.
+  std::unique_ptr<Pending> begin(std::string_view url, RequestInit init);
   ClientStats stats() const { return driver_->stats(); }
-  void stop() noexcept { driver_->stop(); }
+  /// When the process exits: what is under way is aborted, but nobody is told who is not blocked.
+  void abandon() noexcept;
 
  private:
   const RequestDefaults defaults_;
+  struct Stopped {
+    ~Stopped() { continuations->stop(); }
+    const std::shared_ptr<flow::Continuations> continuations;
+  };
+
+  const Stopped stopped_;                   // after the driver, which is destroyed first
+  const std::shared_ptr<TraceRing> trace_;  // null: nobody listens
   const std::unique_ptr<net::Driver> driver_;
 };
+
+/// Waits for the head of a response and puts the body behind it. Throws Error.
+Response receive(std::unique_ptr<ChannelStream> stream);
 
 /// Reaches into a Client.
 struct ClientAccess {

@@ -12,7 +12,7 @@ namespace weir::detail {
 ///
 /// Memory: the text, and a copy of at most one slab (64 KiB) for each Chunk handed out.
 /// Thread-safety: as Stream.
-class MemoryStream final : public Stream {
+class MemoryStream final : public ReadyStream {
  public:
   explicit MemoryStream(std::string text) noexcept : text_(std::move(text)) {}
 

@@ -29,6 +29,10 @@ std::optional<Chunk> Reader::read() {
   return std::move(result.chunk);
 }
 
+ReadResult Reader::read_until(Deadline deadline, std::stop_token stop) {
+  return checked(stream_).pull(kAnySize, {.deadline = deadline, .stop = std::move(stop)});
+}
+
 ReadResult Reader::try_read() { return checked(stream_).pull(kAnySize, flow::Wait::never()); }
 
 std::size_t Reader::read_some(std::span<std::byte> out) {
@@ -49,6 +53,35 @@ std::size_t Reader::read_exactly(std::span<std::byte> out) {
     count += more;
   }
   return count;
+}
+
+AsyncRead Reader::async_read(std::stop_token stop) {
+  return AsyncRead(checked(stream_), std::move(stop));
+}
+
+AsyncReadUntil Reader::async_read_until(Deadline deadline, std::stop_token stop) {
+  return AsyncReadUntil(checked(stream_), deadline, std::move(stop));
+}
+
+AsyncRead::AsyncRead(detail::Stream& stream, std::stop_token stop) noexcept
+    : Awaiter(stream, Deadline::max(), std::move(stop)), stream_(stream) {}
+
+std::optional<Chunk> AsyncRead::await_resume() {
+  if (outcome() == Outcome::stopped) {
+    throw Error(stream_.failure(errc::aborted, "this read was stopped"));
+  }
+  ReadResult result = stream_.pull(kAnySize, flow::Wait::never());
+  if (!result) return std::nullopt;
+  return std::move(result.chunk);
+}
+
+AsyncReadUntil::AsyncReadUntil(detail::Stream& stream, Deadline deadline,
+                               std::stop_token stop) noexcept
+    : Awaiter(stream, deadline, std::move(stop)), stream_(stream) {}
+
+ReadResult AsyncReadUntil::await_resume() {
+  if (outcome() == Outcome::stopped) return {.status = ReadStatus::stopped};
+  return stream_.pull(kAnySize, flow::Wait::never());
 }
 
 Headers Reader::trailers() const { return stream_ ? stream_->trailers() : Headers(); }

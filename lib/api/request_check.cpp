@@ -56,8 +56,8 @@ std::string checked_method(std::string method, bool has_body) {
 }
 
 void check_version(HttpVersion version) {
-  if (version == HttpVersion::automatic || version == HttpVersion::http1) return;
-  throw Error({.code = errc::unsupported, .detail = "version: only HTTP/1.1 for now"});
+  if (version != HttpVersion::http3 && version != HttpVersion::http3_only) return;
+  throw Error({.code = errc::unsupported, .detail = "version: HTTP/3"});
 }
 
 Headers merged(const Headers& defaults, Headers own) {
@@ -89,9 +89,11 @@ RequestDefaults check_options(const ClientOptions& options) {
   check_timeout(options.keep_alive, "keep_alive");
   check_timeout(options.connect_timeout, "connect_timeout");
   check_fields(options.headers);
+  check_version(options.version);
 
   RequestDefaults defaults{options.headers,
-                           {options.high_water, options.low_water, options.unread_high_water}};
+                           {options.high_water, options.low_water, options.unread_high_water},
+                           options.version};
   flow::Watermarks::resolve(defaults.marks, 0, 0);
   if (!options.user_agent.empty() && !defaults.headers.has("User-Agent")) {
     defaults.headers.append("User-Agent", options.user_agent);
@@ -110,7 +112,7 @@ net::Request make_request(std::string_view url, RequestInit& init,
   request.method = checked_method(std::move(init.method), request.has_body);
   request.headers = merged(defaults.headers, std::move(init.headers));
   check_version(init.version);
-  request.version = init.version;
+  request.version = init.version == HttpVersion::automatic ? defaults.version : init.version;
   request.headers_timeout = checked_timeout(init.headers_timeout, "headers_timeout");
   request.idle_timeout = checked_timeout(init.idle_timeout, "idle_timeout");
   request.total_timeout = checked_timeout(init.total_timeout, "total_timeout");

@@ -12,9 +12,10 @@ namespace weir::detail {
 struct RequestDefaults {
   Headers headers;  ///< User-Agent included.
   flow::Watermarks marks;
+  HttpVersion version = HttpVersion::automatic;
 };
 
-/// Throws Error invalid_argument for options that contradict each other.
+/// Throws Error invalid_argument for options that contradict each other, or unsupported.
 RequestDefaults check_options(const ClientOptions& options);
 
 /// The request to start, complete; takes the body and the headers out of `init`. Throws Error

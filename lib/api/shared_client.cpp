@@ -18,7 +18,7 @@ pid_t owner = 0;                       // written before `shared`
 // The client's threads exist in the process that made it only: a forked child has none to stop.
 void stop_at_exit() {
   Client* const client = shared.load(std::memory_order_acquire);
-  if (client != nullptr && owner == getpid()) detail::ClientAccess::state(*client).stop();
+  if (client != nullptr && owner == getpid()) detail::ClientAccess::state(*client).abandon();
 }
 
 /// Its driver comes first: what libcurl and OpenSSL registered to run at exit then runs after
@@ -33,11 +33,21 @@ Client& make_shared() {
   return *client.release();
 }
 
+Client& shared_client() {
+  static Client& client = make_shared();
+  return client;
+}
+
 }  // namespace
 
 Response fetch(std::string_view url, RequestInit init) {
-  static Client& client = make_shared();
-  return client.fetch(url, std::move(init));
+  return shared_client().fetch(url, std::move(init));
 }
+
+PendingResponse async_fetch(std::string_view url, RequestInit init) {
+  return shared_client().async_fetch(url, std::move(init));
+}
+
+PendingGet async_fetch(std::string_view url) { return shared_client().async_fetch(url); }
 
 }  // namespace weir

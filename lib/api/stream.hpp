@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "api/awaited.hpp"
 #include "flow/waiter.hpp"
 #include "weir/error.hpp"
 #include "weir/headers.hpp"
@@ -17,17 +19,17 @@ namespace weir::detail {
 /// later decoders, tees and pipes are each one of these.
 ///
 /// Thread-safety: one thread at a time pulls; `cancel()` and `stats()` from any thread.
-class Stream {
+class Stream : public Awaited {
  public:
-  virtual ~Stream() = default;
-
-  /// At most `max` (> 0) bytes: data, end, or pending when `wait` runs out. Throws the stream's
-  /// failure, after all bytes that preceded it, and again each time.
+  /// At most `max` (> 0) bytes: data, end, or when `wait` ends pending or stopped. Throws the
+  /// stream's failure, after all bytes that preceded it, and again each time.
   virtual ReadResult pull(std::size_t max, const flow::Wait& wait) = 0;
   virtual void cancel() noexcept = 0;
   virtual BodyStats stats() const noexcept = 0;
   /// Bytes in all, if known before reading.
   virtual std::optional<std::uint64_t> length() const noexcept = 0;
+  /// All that is left will be pulled, whatever the marks, up to a limit of the caller's.
+  virtual void expect_whole() noexcept {}
   virtual Headers trailers() const { return {}; }
   /// A failure of this stream, with what it knows of itself: URL, status, bytes received.
   virtual Failure failure(errc code, std::string detail) const {
@@ -37,6 +39,20 @@ class Stream {
     failure.bytes_received = stats().received;
     return failure;
   }
+};
+
+/// A Stream whose pull() never has to wait.
+class ReadyStream : public Stream {
+ public:
+  bool ready() noexcept final { return true; }
+  void enlist(flow::Waiter&) noexcept final {}
+  bool withdraw(flow::Waiter&) noexcept final { return true; }
+  const std::shared_ptr<flow::Continuations>& continuations() const noexcept final {
+    return nowhere_;
+  }
+
+ private:
+  const std::shared_ptr<flow::Continuations> nowhere_;
 };
 
 }  // namespace weir::detail

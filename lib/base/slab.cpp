@@ -10,14 +10,13 @@ namespace {
 
 // The smallest size class with room for `capacity` bytes, or the last one.
 std::size_t class_for(std::size_t capacity) noexcept {
-  constexpr std::size_t kMost = Slab::kLargest - sizeof(Slab);
-  const auto bytes = (capacity < kMost ? capacity : kMost) + sizeof(Slab);
+  const auto bytes = capacity < Slab::kLargest ? capacity : Slab::kLargest;
   const auto units = (bytes + Slab::kSmallest - 1) / Slab::kSmallest;
-  return static_cast<std::size_t>(std::bit_width(units - 1));
+  return units == 0 ? 0 : static_cast<std::size_t>(std::bit_width(units - 1));
 }
 
-std::size_t class_of(std::size_t allocated) noexcept {
-  return static_cast<std::size_t>(std::countr_zero(allocated / Slab::kSmallest));
+std::size_t class_of(std::size_t capacity) noexcept {
+  return static_cast<std::size_t>(std::countr_zero(capacity / Slab::kSmallest));
 }
 
 void free_slab(Slab* slab) noexcept { ::operator delete(slab); }
@@ -83,17 +82,17 @@ SlabPool::~SlabPool() {
 
 Slab* SlabPool::acquire(std::size_t capacity) {
   const auto index = class_for(capacity);
-  const auto bytes = Slab::kSmallest << index;
+  const auto room = Slab::kSmallest << index;
   Slab* slab = nullptr;
   {
     const std::lock_guard lock(mutex_);
     if ((slab = free_[index]) != nullptr) {
       free_[index] = slab->next.load(std::memory_order_relaxed);  // relaxed: under mutex_
-      retained_ -= bytes;
+      retained_ -= room + sizeof(Slab);
     }
   }
-  void* const memory = slab != nullptr ? slab : ::operator new(bytes);
-  slab = ::new (memory) Slab(this, bytes - sizeof(Slab));
+  void* const memory = slab != nullptr ? slab : ::operator new(room + sizeof(Slab));
+  slab = ::new (memory) Slab(this, room);
   retain();
   return slab;
 }
@@ -103,7 +102,7 @@ void SlabPool::recycle(Slab* slab) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (retained_ + bytes <= kRetained) {
-      const auto index = class_of(bytes);
+      const auto index = class_of(slab->capacity());
       slab->next.store(free_[index], std::memory_order_relaxed);  // relaxed: under mutex_
       free_[index] = slab;
       retained_ += bytes;

@@ -12,7 +12,8 @@ namespace weir::detail {
 class SlabPool;
 
 /// A reference-counted block of memory: one writer appends, any number of Chunks share what
-/// is committed. Header and bytes are one allocation of `allocated()` bytes, a power of two.
+/// is committed. Header and bytes are one allocation. In a pool the room is a power of two, so that
+/// what a transport offers at once (16 KiB) fills a slab and wastes none.
 ///
 /// Invariants: bytes below `committed` never change. `next` is set at most once, after
 /// the last commit, and owns nothing here: who links slabs releases them. A Slab belongs to its
@@ -20,7 +21,7 @@ class SlabPool;
 /// Thread-safety: one thread appends; the rest from any thread.
 class Slab {
  public:
-  static constexpr std::size_t kSmallest = std::size_t{4} << 10;  // allocated bytes
+  static constexpr std::size_t kSmallest = std::size_t{4} << 10;  // bytes of room
   static constexpr std::size_t kLargest = std::size_t{64} << 10;
 
   /// A slab of no pool with room for exactly `capacity` bytes; one reference.
@@ -55,7 +56,7 @@ class Slab {
 };
 
 /// Recycles slabs, the most recently used first so that they are still in cache. Size classes
-/// are powers of two from kSmallest to kLargest.
+/// are powers of two from kSmallest to kLargest, of room.
 ///
 /// Memory: keeps at most kRetained bytes of free slabs; none beyond what was in use at once.
 /// Thread-safety: all members, from any thread.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 
@@ -34,16 +35,21 @@ class BudgetWaiter {
 };
 
 /// Queue memory shared by the bodies of one client, by a dynamic threshold: each may hold an eighth
-/// of what nobody holds, so that many stalled bodies leave room for an active one, and always one
-/// write, so that no body ever waits for another one to be read.
+/// of what nobody holds, so that many stalled bodies leave room for an active one. The last eighth
+/// of the limit is for bodies that are known to be read. What would be less than a write is
+/// one write at a time, so that no body ever waits for another one to be read.
 ///
-/// Memory: with n bodies `held()` stays below the limit + n slabs; see the test for the arithmetic.
+/// Memory: with n bodies `held()` stays below the limit + 2n slabs of one write: who may hold a
+/// write at a time has one, and one that is just being emptied; larger slabs are at most a
+/// quarter of a share.
 /// Thread-safety: `give_back()` and the const members from any thread, the rest by the holder of
 /// io.
 class Budget {
  public:
   /// Bodies looked at in one serve(), so that a long line never holds up the loop.
   static constexpr std::size_t kVisits = 64;
+  /// Bytes read of a body that may use the whole of the limit.
+  static constexpr std::uint64_t kKnownToBeRead = std::uint64_t{1} << 20;
 
   explicit Budget(std::size_t limit) noexcept : limit_(limit) {}
   Budget(const Budget&) = delete;
@@ -58,10 +64,12 @@ class Budget {
   }
   /// Bodies in line.
   std::size_t waiters() const noexcept { return waiters_.load(); }
-  /// What one body may hold now, in bytes.
-  std::size_t share() const noexcept {
-    const std::size_t now = held();
-    return std::max(kOneWrite, now < limit_ ? (limit_ - now) / 8 : 0);
+  /// At how many bytes a body shall pause of which `drained` bytes were read. 1: as soon as it
+  /// holds something.
+  std::size_t share(std::uint64_t drained) const noexcept {
+    const std::size_t taken = held() + (drained < kKnownToBeRead ? limit_ / 8 : 0);
+    const std::size_t part = taken < limit_ ? (limit_ - taken) / 8 : 0;
+    return part < kOneWrite ? 1 : part;
   }
 
   /// A slab is about to enter a queue: called before its consumer can see it, so that `held`

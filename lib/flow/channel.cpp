@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <new>
 #include <utility>
 
 // Invariants. "io" is the holder of hub->io; operations named without an order are seq_cst.
@@ -23,13 +22,16 @@
 //      before `opened_`. The reader loads `last_` before it looks into the queue, so an end
 //      that it reports has no bytes behind it.
 //  C7  No wake-up is lost: io completes a change, then exchanges `waiter_`; the reader exchanges
-//      its waiter in, then looks again. Exchanges of one atomic have one order: the later reads
-//      from the earlier. So either the waiter is found and woken, or the second look sees the
-//      change.
+//      its waiter in (enlist), then looks again. Exchanges of one atomic have one order: the later
+//      reads from the earlier. So either the waiter is found and woken, or the second look sees
+//      the change. A waiter that is taken back (withdraw) is not woken; one that is gone from
+//      `waiter_` already will be.
 //  C8  `fate_` leaves `open` once: the reader has met the end, or somebody has cancelled.
 //  C9  The consumer's end of the queue belongs to who raised `inside_` from zero, until it has
 //      subtracted all of it; who raised it from elsewhere has asked for a discard, and leaves it to
 //      them.
+//
+// The reader's end is in channel_reader.cpp.
 //
 // A Spin model of C2 to C5 with the credit queue is in tests/model. It explores sequential
 // consistency; that C2, C4 and C5 need no more is because every operation they name is seq_cst.
@@ -90,8 +92,10 @@ Channel::Offer Channel::offer(Bytes data, bool completes) {
 
 void Channel::accept(Bytes data) {
   const std::uint64_t queued = outstanding();
+  // Slabs grow with the queue, but not beyond what it may hold.
+  const auto worth = std::min<std::uint64_t>(queued, hub_->budget.share(drained_.load()) / 4);
   const std::size_t added =
-      queue_.prepare(data.size(), static_cast<std::size_t>(queued), *hub_->slabs);
+      queue_.prepare(data.size(), static_cast<std::size_t>(worth), *hub_->slabs);
   if (added != 0) hub_->budget.add(added);
   // relaxed: C1, published by the release of `committed` in the commit.
   received_.store(received_.load(std::memory_order_relaxed) + data.size(),
@@ -109,10 +113,11 @@ std::uint64_t Channel::outstanding() const noexcept {
 }
 
 Channel::Marks Channel::marks_now() const noexcept {
-  const bool reading = reading_.load();
-  const std::size_t own = reading ? marks_.high : marks_.unread_high;
-  const std::size_t share = hub_->budget.share();
-  Marks now{std::min(own, share), marks_.low, reading, share < own};
+  const Reading reading = reading_.load();
+  const std::size_t share = hub_->budget.share(drained_.load());
+  if (reading == Reading::whole) return {share, quarter(share), true, true};
+  const std::size_t own = reading == Reading::not_yet ? marks_.unread_high : marks_.high;
+  Marks now{std::min(own, share), marks_.low, reading != Reading::not_yet, share < own};
   if (now.high < marks_.high) now.low = std::min(now.low, quarter(now.high));
   return now;
 }
@@ -120,7 +125,7 @@ Channel::Marks Channel::marks_now() const noexcept {
 /// Publishes what would resume this body, and looks again. False: it need not pause, or may go on;
 /// then it is disarmed. (C2, C4, C5)
 bool Channel::arm() noexcept {
-  if (!paused()) at_unread_mark_ = !reading_.load();
+  if (!paused()) at_unread_mark_ = reading_.load() == Reading::not_yet;
   std::uint64_t published = kNever;
   bool in_line = false;
   for (;;) {
@@ -228,171 +233,7 @@ void Channel::budget_grew() {
   if (paused() && !arm()) resume();
 }
 
-// -- The reader's end.
-
-template <class Attempt>
-bool Channel::wait_for(const Wait& wait, Attempt&& attempt) {
-  for (;;) {
-    if (attempt()) return true;
-    if (!wait.block) return false;
-    BlockingWaiter waiter;
-    // acq_rel: C7, pairs with wake_reader().
-    [[maybe_unused]] Waiter* const other = waiter_.exchange(&waiter, std::memory_order_acq_rel);
-    assert(other == nullptr && "two threads read one body");
-    bool done;
-    try {
-      done = attempt();
-    } catch (...) {
-      withdraw(waiter);
-      throw;
-    }
-    if (done) {
-      withdraw(waiter);
-      return true;
-    }
-    if (wait.deadline == detail::TimePoint::max()) {
-      waiter.wait();
-    } else if (!waiter.wait_until(wait.deadline)) {
-      withdraw(waiter);
-      return attempt();
-    }
-  }
-}
-
-/// Takes the waiter back; if somebody has it already, its wake-up is on the way and is waited for.
-void Channel::withdraw(BlockingWaiter& waiter) noexcept {
-  Waiter* expected = &waiter;
-  // relaxed: nothing is published; the waiter's lock orders the rest.
-  if (!waiter_.compare_exchange_strong(expected, nullptr, std::memory_order_relaxed)) waiter.wait();
-}
-
-void Channel::wake_reader() noexcept {
-  // acq_rel: C7, pairs with wait_for().
-  Waiter* const waiter = waiter_.exchange(nullptr, std::memory_order_acq_rel);
-  if (waiter != nullptr) waiter->wake();
-}
-
-bool Channel::wait_open(const Wait& wait) {
-  return wait_for(wait, [this] { return try_open(); });
-}
-
-bool Channel::try_open() {
-  throw_if_cancelled();
-  // acquire: C6, pairs with finish() and open(). `last_` first: a failure comes after open().
-  const Last last = last_.load(std::memory_order_acquire);
-  if (opened_.load(std::memory_order_acquire)) return true;
-  if (last == Last::none) return false;
-  ReadResult result;
-  conclude(last, result);
-  return true;
-}
-
-ReadResult Channel::take(std::size_t max, const Wait& wait) {
-  assert(max > 0);
-  note_first_read();
-  ReadResult result{ReadStatus::pending, {}};
-  wait_for(wait, [&] { return try_take(max, result); });
-  return result;
-}
-
-bool Channel::try_take(std::size_t max, ReadResult& result) {
-  throw_if_cancelled();
-  // acquire: C6, before the queue. Pairs with finish().
-  Last last = last_.load(std::memory_order_acquire);
-  if (!enter()) {  // somebody discards
-    throw_if_cancelled();
-    last = last_.load(std::memory_order_acquire);  // acquire: as above
-    assert(last == Last::aborted && "two threads read one body");
-    conclude(last, result);
-    return true;
-  }
-  Chunk chunk = queue_.take(max);
-  if (chunk.empty() && !queue_.vacate()) chunk = queue_.take(max);
-  const std::size_t released = queue_.released();
-  leave();
-  hub_->give_back(released);
-  if (!chunk.empty()) {
-    credit(chunk.size());
-    result = {ReadStatus::data, std::move(chunk)};
-    return true;
-  }
-  if (last == Last::none) return false;
-  conclude(last, result);
-  return true;
-}
-
-/// The queue is empty and stays so.
-void Channel::conclude(Last last, ReadResult& result) {
-  Fate fate = Fate::open;
-  if (!fate_.compare_exchange_strong(fate, Fate::finished) && fate == Fate::cancelled) {
-    throw_aborted();
-  }
-  if (last == Last::failure || last == Last::aborted) throw Error(failure_);
-  if (last == Last::out_of_memory) throw std::bad_alloc();
-  result.status = ReadStatus::end;
-}
-
-void Channel::throw_if_cancelled() const {
-  if (cancelled()) throw_aborted();
-}
-
-void Channel::throw_aborted() const {
-  Failure failure;
-  failure.code = errc::aborted;
-  failure.detail = "cancelled";
-  failure.bytes_received = received_.load(std::memory_order_relaxed);  // relaxed: a statistic
-  throw Error(std::move(failure));
-}
-
-void Channel::note_first_read() noexcept {
-  // relaxed: the reader's own.
-  if (reading_.load(std::memory_order_relaxed)) return;
-  reading_.store(true);
-  if (resume_at_.load() != kNever) post();  // C4
-}
-
-void Channel::credit(std::size_t bytes) noexcept {
-  const std::uint64_t drained = drained_.fetch_add(bytes) + bytes;
-  if (drained >= resume_at_.load()) post();  // C2
-}
-
 // -- Any thread.
-
-void Channel::post() noexcept { hub_->post(shared_from_this()); }
-
-void Channel::cancel() noexcept {
-  Fate fate = Fate::open;
-  if (!fate_.compare_exchange_strong(fate, Fate::cancelled)) return;
-  const bool told = ended();  // first: then the discard finds all that was ever offered
-  discard();
-  if (!told) post();
-  wake_reader();
-}
-
-bool Channel::cancelled() const noexcept { return fate_.load() == Fate::cancelled; }
-
-bool Channel::enter() noexcept {
-  // acq_rel: C9, hands the consumer's end from one to the next; pairs with leave().
-  return inside_.fetch_add(1, std::memory_order_acq_rel) == 0;
-}
-
-void Channel::leave() noexcept {
-  for (std::uint32_t mine = 1;;) {
-    // acq_rel: C9, as enter().
-    const std::uint32_t asked = inside_.fetch_sub(mine, std::memory_order_acq_rel) - mine;
-    if (asked == 0) return;
-    queue_.discard();
-    hub_->give_back(queue_.released());
-    mine = asked;
-  }
-}
-
-void Channel::discard() noexcept {
-  if (!enter()) return;
-  queue_.discard();
-  hub_->give_back(queue_.released());
-  leave();
-}
 
 BodyStats Channel::stats() const noexcept {
   BodyStats now;

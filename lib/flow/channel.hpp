@@ -44,8 +44,8 @@ class Producer {
 /// | any    | end(), fail(), attach(nullptr)         | ended  | disarm; the queue stays readable  |
 ///
 /// outstanding = received - drained, in wire bytes on both sides.
-/// effective high = min(reading ? high : unread_high, budget share); the share is never below one
-/// write.
+/// effective high = min(reading ? high : unread_high, budget share), or the share alone once
+/// take_whole() was called; the share is at least 1.
 /// effective low = low, or min(low, effective high / 4) where the effective high is below `high`;
 /// at least 1. A body with nothing outstanding may always take one write, whatever the marks.
 /// A body that ends, fails or is dropped while paused counts as cancelled while paused.
@@ -91,11 +91,26 @@ class Channel : public CreditNode,
 
   // -- The reader's end: one thread at a time.
 
-  /// Waits until open() or a failure, which it throws. False: `wait` ran out.
+  /// Waits until open() or a failure, which it throws. False: `wait` ran out or was stopped.
   bool wait_open(const Wait& wait);
   /// Takes at most `max` (> 0) bytes, all from one slab, without a copy. Throws the Channel's
   /// failure once the queue is empty, and aborted at once after cancel().
   ReadResult take(std::size_t max, const Wait& wait);
+  /// The first read, said before a wait that takes nothing: the unread mark is in force no more.
+  void begin_reading() noexcept { note_reading(Reading::by_pieces); }
+  /// Everything will be taken, up to a limit of the reader's own: from now on there is no high
+  /// water mark but the budget's share.
+  void take_whole() noexcept { note_reading(Reading::whole); }
+
+  // -- To wait without blocking. The reader's end as well.
+
+  bool head_ready() const noexcept;  ///< wait_open() would not wait. Once true it stays so.
+  bool ready() noexcept;             ///< take() would not wait. True until the next take().
+  /// Has `waiter` woken at the next change. Look again after it: what changed before may have gone
+  /// unnoticed. One at a time.
+  void enlist(Waiter& waiter) noexcept;
+  /// Takes `waiter` back. False: it is being woken, or was.
+  bool withdraw(Waiter& waiter) noexcept;
 
   // -- Any thread.
 
@@ -112,6 +127,7 @@ class Channel : public CreditNode,
   static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
   enum class Last : std::uint8_t { none, end, failure, aborted, out_of_memory };
   enum class Fate : std::uint8_t { open, cancelled, finished };
+  enum class Reading : std::uint8_t { not_yet, by_pieces, whole };
   struct Marks {
     std::size_t high, low;  // in force now
     bool reading;           // the first read has happened
@@ -139,9 +155,11 @@ class Channel : public CreditNode,
   void throw_if_cancelled() const;
   [[noreturn]] void throw_aborted() const;
   template <class Attempt>
-  bool wait_for(const Wait& wait, Attempt&& attempt);
-  void withdraw(BlockingWaiter& waiter) noexcept;
-  void note_first_read() noexcept;
+  ReadStatus wait_for(const Wait& wait, Attempt&& attempt);
+  template <class Attempt>
+  bool attempt_again(BlockingWaiter& waiter, Attempt&& attempt);
+  void leave_line(BlockingWaiter& waiter) noexcept;
+  void note_reading(Reading how) noexcept;
   void credit(std::size_t bytes) noexcept;
 
   // any thread
@@ -169,8 +187,8 @@ class Channel : public CreditNode,
   std::atomic<std::int64_t> paused_for_{0};
 
   // Written by the reader, read by anyone.
-  std::atomic<std::uint64_t> drained_{0};  // C2
-  std::atomic<bool> reading_{false};       // C4
+  std::atomic<std::uint64_t> drained_{0};           // C2
+  std::atomic<Reading> reading_{Reading::not_yet};  // C4
 
   // Written by anyone.
   std::atomic<Fate> fate_{Fate::open};    // C8

@@ -45,15 +45,14 @@ class BasicSlabQueue {
 
   // -- The producer's end. prepare(), then commit().
 
-  /// Makes room for `size` bytes (> 0); `queued` bytes are in the queue now, and large queues
-  /// get large slabs. The allocated bytes that commit() will add. Throws std::bad_alloc, and
-  /// then nothing has changed.
-  std::size_t prepare(std::size_t size, std::size_t queued, detail::SlabPool& pool) {
+  /// Makes room for `size` bytes (> 0), in slabs of `worth` bytes if that is more. The allocated
+  /// bytes that commit() will add. Throws std::bad_alloc, and then nothing has changed.
+  std::size_t prepare(std::size_t size, std::size_t worth, detail::SlabPool& pool) {
     claim();
     const std::size_t room = tail_ != nullptr ? tail_->capacity() - filled_ : 0;
     if (size <= room) return 0;
     try {
-      return allocate(size - room, queued, pool);
+      return allocate(size - room, worth, pool);
     } catch (...) {
       release_chain(std::exchange(spare_, nullptr));
       unclaim();
@@ -103,6 +102,9 @@ class BasicSlabQueue {
       return chunk;
     }
   }
+
+  /// True: take() would bring bytes.
+  bool has_bytes() noexcept { return adopt() && !nothing_to_take(); }
 
   /// Lets go of the last slab if the queue is empty. False: bytes came meanwhile, or
   /// the producer is at it just now.
@@ -161,11 +163,10 @@ class BasicSlabQueue {
     Atomics::store(open_, version_ << 2 | kIdle, std::memory_order_release);
   }
 
-  std::size_t allocate(std::size_t size, std::size_t queued, detail::SlabPool& pool) {
+  std::size_t allocate(std::size_t size, std::size_t worth, detail::SlabPool& pool) {
     std::size_t allocated = 0;
     for (detail::Slab* last = nullptr; size > 0;) {
-      constexpr std::size_t kLeast = detail::Slab::kSmallest - sizeof(detail::Slab);
-      detail::Slab* const slab = pool.acquire(std::max({size, queued, kLeast}));
+      detail::Slab* const slab = pool.acquire(std::max(size, worth));
       // relaxed: not published yet.
       if (last != nullptr) last->next.store(slab, std::memory_order_relaxed);
       if (last == nullptr) spare_ = slab;

@@ -9,14 +9,27 @@ void BlockingWaiter::wake() noexcept {
   changed_.notify_one();
 }
 
+void BlockingWaiter::interrupt() noexcept {
+  const std::lock_guard lock(mutex_);
+  interrupted_ = true;
+  changed_.notify_one();
+}
+
 void BlockingWaiter::wait() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return woken_; });
 }
 
-bool BlockingWaiter::wait_until(detail::TimePoint limit) {
+BlockingWaiter::Why BlockingWaiter::wait_until(detail::TimePoint limit) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_until(lock, limit, [this] { return woken_; });
+  const auto over = [this] { return woken_ || interrupted_; };
+  if (limit == detail::TimePoint::max()) {
+    changed_.wait(lock, over);
+  } else {
+    changed_.wait_until(lock, limit, over);
+  }
+  if (woken_) return Why::woken;
+  return interrupted_ ? Why::interrupted : Why::late;
 }
 
 }  // namespace weir::flow

@@ -8,8 +8,8 @@
 
 namespace weir::flow {
 
-/// Somebody who waits for a Channel to change: a blocked thread now, a suspended coroutine later.
-/// `wake()` is called at most once for each time it was registered, by whoever took it out of the
+/// Somebody who waits for a Channel to change: a blocked thread, or a suspended coroutine.
+/// `wake()` is called at most once for each time it was enlisted, by whoever took it out of the
 /// Channel's slot; it must not touch the Channel, and the waiter may be gone when it returns.
 class Waiter {
  public:
@@ -22,20 +22,28 @@ class Waiter {
 /// A thread that sleeps until woken. Lives on the waiting thread's stack.
 class BlockingWaiter final : public Waiter {
  public:
+  enum class Why { woken, interrupted, late };
+
   void wake() noexcept override;
-  void wait();                               ///< Returns once woken.
-  bool wait_until(detail::TimePoint limit);  ///< False: not woken by then.
+  /// Ends a wait_until() from any thread, once, without being the wake-up. Whoever may call it
+  /// keeps the waiter alive.
+  void interrupt() noexcept;
+
+  void wait();                              ///< Returns once woken.
+  Why wait_until(detail::TimePoint limit);  ///< late: not woken by then.
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool woken_ = false;  // guarded by mutex_
+  bool woken_ = false;  // this and below: guarded by mutex_
+  bool interrupted_ = false;
 };
 
 /// How long a read may wait.
 struct Wait {
   bool block = true;
   detail::TimePoint deadline = detail::TimePoint::max();
+  std::stop_token stop{};  ///< Ends the wait, not the body.
 
   static Wait for_ever() noexcept { return {}; }
   static Wait never() noexcept { return {.block = false}; }

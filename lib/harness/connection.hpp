@@ -3,7 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 
 #include "harness/body_cursor.hpp"
 #include "harness/pattern.hpp"
@@ -17,6 +19,16 @@ struct ConnectionContext {
   PatternWindow window;
   std::array<std::byte, 64 * 1024> scratch;  // for one read; nothing stays in it
   std::uint64_t next_body = 1;
+  std::chrono::milliseconds ping_interval{0};  // HTTP/2; 0: no PING
+  std::chrono::milliseconds ping_timeout{0};   // 0: unlimited patience
+
+  static constexpr std::size_t kMaxBatch = 256 * 1024;
+  /// Where one write is put together; nothing stays in it. `size`: at most kMaxBatch.
+  std::span<std::byte> batch_room(std::size_t size) {
+    if (!batch) batch.reset(new std::byte[kMaxBatch]);
+    return {batch.get(), size};
+  }
+  std::unique_ptr<std::byte[]> batch{};
 };
 
 /// What a connection wants after it did what it could.

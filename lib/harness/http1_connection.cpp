@@ -1,7 +1,6 @@
 #include "harness/http1_connection.hpp"
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,9 +13,6 @@ namespace {
 constexpr std::size_t kMaxHead = 64 * 1024;  // bytes of a request's head
 constexpr std::size_t kTurn = 1024 * 1024;   // bytes moved before others get their turn
 constexpr std::size_t kStepCost = 4096;      // of that, the least that a read or write costs
-constexpr std::chrono::seconds kLinger(5);
-constexpr std::chrono::milliseconds kResetWait(100);
-constexpr std::chrono::milliseconds kResetPoll(1);
 
 // False for text that no request begins with: found before any line end comes.
 bool may_be_request(std::string_view text) {
@@ -37,8 +33,9 @@ struct Http1Connection::Next {
   std::string_view suffix;
 };
 
-Http1Connection::Http1Connection(Fd fd, std::unique_ptr<Stream> stream, ConnectionContext& context)
-    : fd_(std::move(fd)), stream_(std::move(stream)), context_(context) {}
+Http1Connection::Http1Connection(Fd fd, std::unique_ptr<Stream> stream, ConnectionContext& context,
+                                 std::string ahead)
+    : fd_(std::move(fd)), stream_(std::move(stream)), context_(context), in_(std::move(ahead)) {}
 
 Wish Http1Connection::drive(std::uint32_t events, Clock::time_point now) {
   if ((events & EPOLLRDHUP) != 0) peer_finished_ = true;
@@ -49,6 +46,7 @@ Wish Http1Connection::drive(std::uint32_t events, Clock::time_point now) {
   budget_ = kTurn;
   Went went = Went::on;
   while (went == Went::on) {
+    if (closing_) return closing_->drive(context_.scratch, now);
     if (budget_ == 0) return {Wish::Kind::again, {}};
     wake_at_.reset();
     went = step(now);
@@ -66,8 +64,6 @@ Http1Connection::Went Http1Connection::step(Clock::time_point now) {
     case Phase::respond: return respond(now);
     case Phase::drip: return drip(now);
     case Phase::hang: return Went::waiting;
-    case Phase::linger: return linger(now);
-    case Phase::reset: return reset(now);
   }
   return Went::closed;
 }
@@ -178,11 +174,13 @@ void Http1Connection::begin_response(Clock::time_point now) {
       out_ += exchange.begin(now);
       return;
     case Instead::hang: phase_ = Phase::hang; return;
+    case Instead::reset:
+    case Instead::refuse:  // of HTTP/2 only, which the routes see to
     case Instead::close: return cut(exchange.plan.cut, now);
     case Instead::drip:
       phase_ = Phase::drip;
       dripped_ = 0;
-      deadline_ = now;
+      drip_at_ = now;
       out_ += "HTTP/1.1 200 OK\r\n";
       return;
     case Instead::close_head:
@@ -292,11 +290,11 @@ Http1Connection::Went Http1Connection::after_out(const Next& next, Clock::time_p
 }
 
 Http1Connection::Went Http1Connection::drip(Clock::time_point now) {
-  if (now >= deadline_ && unsent().empty()) {
+  if (now >= drip_at_ && unsent().empty()) {
     out_ += "X-Drip-" + std::to_string(dripped_++) + ": drop\r\n";
-    deadline_ = now + exchange_->plan.drip;
+    drip_at_ = now + exchange_->plan.drip;
   }
-  return unsent().empty() ? wait_until(deadline_) : flush();
+  return unsent().empty() ? wait_until(drip_at_) : flush();
 }
 
 Http1Connection::Went Http1Connection::wait_until(Clock::time_point when) {
@@ -317,40 +315,14 @@ void Http1Connection::finish(Clock::time_point now) {
   phase_ = Phase::head;
   searched_ = 0;
   if (!close) return;
-  stream_->finish();
-  start_linger(now);
+  closing_.emplace(Closing::How::goodbye, fd_.get(), *stream_, now);
 }
 
 void Http1Connection::cut(Cut how, Clock::time_point now) {
   context_.stats.body_ended(exchange_->id, BodyState::cut);
   exchange_.reset();
-  if (how == Cut::fin) return start_linger(now);
-  phase_ = Phase::reset;
-  deadline_ = now + kResetWait;
-}
-
-// FIN first and close() later: closing with unread bytes would send RST and lose the response.
-void Http1Connection::start_linger(Clock::time_point now) {
-  shutdown(fd_.get(), SHUT_WR);
-  phase_ = Phase::linger;
-  deadline_ = now + kLinger;
-}
-
-Http1Connection::Went Http1Connection::linger(Clock::time_point now) {
-  if (now >= deadline_) return Went::closed;
-  PlainStream socket(fd_.get());  // what comes is of no interest, encrypted or not
-  const IoResult got = socket.read(context_.scratch);
-  if (got.status == IoResult::Status::closed) return Went::closed;
-  if (got.status == IoResult::Status::blocked) return wait_until(deadline_);
-  spend(got.bytes);
-  return Went::on;
-}
-
-// RST discards what the client's kernel has not got yet: give it the time to get all of it.
-Http1Connection::Went Http1Connection::reset(Clock::time_point now) {
-  if (now < deadline_ && unacknowledged(fd_.get()) > 0) return wait_until(now + kResetPoll);
-  reset_on_close(fd_.get());
-  return Went::closed;
+  closing_.emplace(how == Cut::fin ? Closing::How::fin : Closing::How::reset, fd_.get(), *stream_,
+                   now);
 }
 
 Http1Connection::Went Http1Connection::vanished() {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "harness/closing.hpp"
 #include "harness/connection.hpp"
 #include "harness/http1_exchange.hpp"
 #include "harness/socket.hpp"
@@ -14,23 +15,23 @@ namespace weir::harness {
 ///
 ///   phase     does                                       then
 ///   head      reads until a blank line                   body, or respond with a refusal
-///   body      reads and forgets the request's body       respond, drip, hang, linger or reset
-///   respond   sends the head, then body as allowed        head; linger or reset if it ends here
+///   body      reads and forgets the request's body       respond, drip, hang; Closing
+///   respond   sends the head, then body as allowed        head; Closing if it ends here
 ///   drip      adds a field each time the timer fires     -
 ///   hang      nothing                                    -
-///   linger    FIN is sent; reads until the client's      closed, in kLinger at most
-///   reset     waits for the client's acknowledgements    closed by RST, in kResetWait at most
 ///
 /// In every phase: RST, or FIN where the client should be reading, is the end.
 /// Spec: RFC 9112.
 class Http1Connection final : public Connection {
  public:
-  Http1Connection(Fd fd, std::unique_ptr<Stream> stream, ConnectionContext& context);
+  /// `ahead`: what was read of it already.
+  Http1Connection(Fd fd, std::unique_ptr<Stream> stream, ConnectionContext& context,
+                  std::string ahead = {});
 
   Wish drive(std::uint32_t events, Clock::time_point now) override;
 
  private:
-  enum class Phase { head, body, respond, drip, hang, linger, reset };
+  enum class Phase { head, body, respond, drip, hang };
   enum class Went { on, waiting, closed };  // one step: worth another, or not now
   struct Next;                              // what `respond` may send now
 
@@ -41,8 +42,6 @@ class Http1Connection final : public Connection {
   Went pump_echo(Clock::time_point now);
   Went respond(Clock::time_point now);
   Went drip(Clock::time_point now);
-  Went linger(Clock::time_point now);
-  Went reset(Clock::time_point now);
 
   void serve(std::size_t head_size);
   void refuse(const Refusal& why);
@@ -54,7 +53,6 @@ class Http1Connection final : public Connection {
   Went after_out(const Next& next, Clock::time_point now);
   void finish(Clock::time_point now);
   void cut(Cut how, Clock::time_point now);
-  void start_linger(Clock::time_point now);
   Went vanished();
 
   std::string_view unread() const { return std::string_view(in_).substr(in_begin_); }
@@ -78,7 +76,8 @@ class Http1Connection final : public Connection {
   std::size_t budget_ = 0;  // bytes left in this turn
   std::uint64_t dripped_ = 0;
   std::optional<Clock::time_point> wake_at_;
-  Clock::time_point deadline_{};  // of linger and reset
+  Clock::time_point drip_at_{};
+  std::optional<Closing> closing_;
 };
 
 }  // namespace weir::harness

@@ -50,21 +50,6 @@ std::optional<Refusal> refuse(std::string reason, int status = 400) {
   return Refusal{status, std::move(reason)};
 }
 
-std::optional<Refusal> parse_target(std::string_view target, Request& request) {
-  if (lower(target.substr(0, 7)) == "http://" || lower(target.substr(0, 8)) == "https://") {
-    const std::size_t slash = target.find('/', target.find("//") + 2);
-    target = slash == target.npos ? std::string_view("/") : target.substr(slash);
-  }
-  if (target.empty() || target.front() != '/') return refuse("bad request target");
-  const bool printable = std::all_of(target.begin(), target.end(),
-                                     [](char c) { return c > ' ' && c != 127 && c != '#'; });
-  if (!printable) return refuse("bad request target");
-  const std::size_t mark = target.find('?');
-  request.path = target.substr(0, mark);
-  if (mark != target.npos) request.query = target.substr(mark + 1);
-  return std::nullopt;
-}
-
 std::optional<Refusal> parse_request_line(std::string_view line, Request& request) {
   const std::size_t first = line.find(' ');
   const std::size_t last = line.rfind(' ');
@@ -137,6 +122,21 @@ std::string Request::target() const { return query.empty() ? path : path + "?" +
 std::optional<std::size_t> head_size(std::string_view text, std::size_t searched) {
   const std::size_t end = text.find("\r\n\r\n", searched < 3 ? 0 : searched - 3);
   return end == text.npos ? std::nullopt : std::optional<std::size_t>(end + 4);
+}
+
+std::optional<Refusal> parse_target(std::string_view target, Request& request) {
+  if (lower(target.substr(0, 7)) == "http://" || lower(target.substr(0, 8)) == "https://") {
+    const std::size_t slash = target.find('/', target.find("//") + 2);
+    target = slash == target.npos ? std::string_view("/") : target.substr(slash);
+  }
+  if (target.empty() || target.front() != '/') return refuse("bad request target");
+  const bool printable = std::all_of(target.begin(), target.end(),
+                                     [](char c) { return c > ' ' && c != 127 && c != '#'; });
+  if (!printable) return refuse("bad request target");
+  const std::size_t mark = target.find('?');
+  request.path = target.substr(0, mark);
+  if (mark != target.npos) request.query = target.substr(mark + 1);
+  return std::nullopt;
 }
 
 std::optional<Refusal> parse_head(std::string_view text, Request& request) {

@@ -19,13 +19,15 @@ struct Request {
   std::string method;
   std::string path;   // begins with '/'; no query
   std::string query;  // without the '?'
-  std::string head;   // HTTP/1.1: request line and fields as they came, with the blank line
+  std::string head;  // HTTP/1.1: request line and fields as they came, with the blank line; HTTP/2:
+                     // a line "name: value" for each field, ":method" and the like too
   std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
   BodyFraming framing = BodyFraming::none;
   std::uint64_t length = 0;  // bytes, if `framing` is length
   bool keep_alive = true;
   bool http_1_0 = false;
   bool expects_continue = false;
+  bool http2 = false;
 
   /// The path with its query, as it came.
   std::string target() const;
@@ -42,6 +44,9 @@ struct Refusal {
 /// beside a Content-Length.
 /// Spec: RFC 9112 sections 2 to 6.
 std::optional<Refusal> parse_head(std::string_view text, Request& request);
+
+/// Sets path and query. A whole URL is reduced to them.
+std::optional<Refusal> parse_target(std::string_view target, Request& request);
 
 /// Size of the head that `text` begins with, blank line included; nullopt if more must come.
 /// `searched` is how much of `text` an earlier call saw.

@@ -33,7 +33,8 @@ struct BodyPlan {
   std::optional<std::uint64_t> stall_after;  // bytes
   std::optional<std::chrono::milliseconds> stall;  // nullopt: for ever
   Cut cut = Cut::none;
-  std::uint64_t cut_after = 0;  // bytes
+  std::uint64_t cut_after = 0;   // bytes
+  std::uint32_t reset_code = 2;  // of Cut::rst and Instead::reset in HTTP/2; 2: INTERNAL_ERROR
 };
 
 /// What happens in place of a response.
@@ -44,6 +45,8 @@ enum class Instead {
   close_head,  // the same inside the head
   drip,        // the head never ends: a field every `drip` milliseconds
   raw,         // body.text and nothing else, then the connection ends
+  reset,       // HTTP/2: RST_STREAM with body.reset_code
+  refuse,      // HTTP/2: a GOAWAY that leaves this request out
 };
 
 /// What a route decided: everything about a response but its framing.
@@ -51,7 +54,8 @@ struct ResponsePlan {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> fields;  // beside those of the framing
   BodyPlan body;
-  std::uint64_t interim = 0;  // so many 103 responses first
+  std::uint64_t interim = 0;                  // so many 103 responses first
+  std::optional<std::uint64_t> goaway_after;  // HTTP/2: bytes of body
   Instead instead = Instead::nothing;
   Cut cut = Cut::fin;  // of Instead::close and close_head
   std::chrono::milliseconds drip{0};

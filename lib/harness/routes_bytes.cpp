@@ -26,8 +26,33 @@ void ask_for_cut(Query& query, BodyPlan& body) {
   body.cut_after = fin ? *cut : *reset;
 }
 
+// What only HTTP/2 can do. With `reused`, what comes before the response is for a connection that
+// served a request before.
+void ask_for_http2(const RouteCall& call, ResponsePlan& plan) {
+  Query& query = call.query;
+  const auto code = query.number("reset", 0, 0xFFFFFFFF);
+  const auto reset_after = query.number("reset_after", 0, kMost);
+  const auto goaway = query.text("goaway");
+  plan.goaway_after = query.number("goaway_after", 0, kMost);
+  const bool spared = query.flag("reused") && !call.reused;
+  if (!call.request.http2 && (code || reset_after || goaway || plan.goaway_after)) {
+    return query.fail("'reset' and 'goaway' need HTTP/2");
+  }
+  if (goaway && *goaway != "refuse") query.fail("'goaway' must be refuse");
+  if (reset_after && !code) query.fail("'reset_after' needs 'reset'");
+  if (code) plan.body.reset_code = static_cast<std::uint32_t>(*code);
+  if (reset_after) {
+    if (plan.body.cut != Cut::none) query.fail("'reset_after' excludes other ends");
+    plan.body.cut = Cut::rst;
+    plan.body.cut_after = *reset_after;
+  } else if (code && !spared) {
+    plan.instead = Instead::reset;
+  }
+  if (goaway && !spared) plan.instead = Instead::refuse;
+}
+
 // /bytes/N?seed=&chunked=&no_length=&rate=&write=&stall_after=&stall_ms=&cut_after=&rst_after=
-//         &status=&content_type=
+//         &status=&content_type=&reset=&reset_after=&goaway=&goaway_after=&reused=
 ResponsePlan bytes(const RouteCall& call) {
   Query& query = call.query;
   ResponsePlan plan;
@@ -42,6 +67,7 @@ ResponsePlan bytes(const RouteCall& call) {
   plan.body.no_length = query.flag("no_length");
   ask_for_pace(query, plan.body);
   ask_for_cut(query, plan.body);
+  ask_for_http2(call, plan);
   if (plan.body.chunked && plan.body.no_length) {
     call.query.fail("'chunked' and 'no_length' exclude each other");
   }

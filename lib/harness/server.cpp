@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "harness/http1_connection.hpp"
+#include "harness/opening_connection.hpp"
 
 namespace weir::harness {
 namespace {
@@ -34,12 +35,15 @@ bool watch(int epoll, int operation, int fd, std::uint32_t events) {
 
 Server::Server(const FirehoseOptions& options, StatsBoard& stats)
     : stats_(stats),
+      http2_(options.http2),
       listener_(listen_loopback(options.port, options.ipv6, options.send_buffer)),
       epoll_(opened(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       stop_(opened(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd")),
       port_(local_port(listener_.get())),
-      tls_(options.tls ? std::make_unique<TlsContext>() : nullptr),
+      tls_(options.tls ? std::make_unique<TlsContext>(options.http2) : nullptr),
       context_(new ConnectionContext{stats, {}, {}, 1}) {
+  context_->ping_interval = options.ping_interval;
+  context_->ping_timeout = options.ping_timeout;
   if (tls_) ca_pem_ = tls_->ca_pem();
   if (!watch(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), EPOLLIN) ||
       !watch(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), EPOLLIN)) {
@@ -108,7 +112,12 @@ void Server::add(Fd fd) {
   constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   if (stream == nullptr || !watch(epoll_.get(), EPOLL_CTL_ADD, number, kEvents)) return;
   Entry entry;
-  entry.connection = std::make_unique<Http1Connection>(std::move(fd), std::move(stream), *context_);
+  if (http2_)
+    entry.connection =
+        std::make_unique<OpeningConnection>(std::move(fd), std::move(stream), *context_);
+  else
+    entry.connection =
+        std::make_unique<Http1Connection>(std::move(fd), std::move(stream), *context_);
   entries_.insert_or_assign(number, std::move(entry));
   stats_.connection_opened();
 }

@@ -45,6 +45,7 @@ class Server {
   void set_timer(int fd, Entry& entry, std::optional<Clock::time_point> at);
 
   StatsBoard& stats_;
+  bool http2_;
   Fd listener_;
   Fd epoll_;
   Fd stop_;

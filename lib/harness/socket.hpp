@@ -51,8 +51,12 @@ class Stream {
   /// Takes some of `parts`, which are sent as one where possible. After `blocked` the same bytes
   /// must be offered again, and more if there are more; they need not be at the same place.
   virtual IoResult write(std::span<const iovec> parts) = 0;
-  /// Says in the protocol that nothing will follow; the socket stays open.
-  virtual void finish() = 0;
+  /// What the handshake chose; `none` where there is no handshake, and before its end.
+  enum class Protocol { none, http1, http2 };
+  virtual Protocol protocol() const { return Protocol::none; }
+  /// Says in the protocol that nothing will follow; the socket stays open. False: the kernel took
+  /// not all of it, call again.
+  virtual bool finish() = 0;
 };
 
 class PlainStream final : public Stream {
@@ -60,7 +64,7 @@ class PlainStream final : public Stream {
   explicit PlainStream(int fd) noexcept : fd_(fd) {}
   IoResult read(std::span<std::byte> out) override;
   IoResult write(std::span<const iovec> parts) override;
-  void finish() override {}
+  bool finish() override { return true; }
 
  private:
   int fd_;

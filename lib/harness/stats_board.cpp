@@ -50,6 +50,7 @@ std::string json_of(const BodyRecord& body) {
   out += ",\"path\":" + quoted(body.path);
   append_field(out, "bytes_accepted", body.bytes_accepted);
   append_field(out, "times_blocked", body.times_blocked);
+  append_field(out, "stream_id", static_cast<std::uint64_t>(body.stream_id));
   out += body.blocked ? ",\"blocked\":true" : ",\"blocked\":false";
   return out + ",\"state\":\"" + name_of(body.state) + "\"}";
 }
@@ -99,10 +100,29 @@ void StatsBoard::request_vanished() {
   ++version_;
 }
 
-void StatsBoard::body_began(std::uint64_t id, const std::string& path) {
+void StatsBoard::http2_opened() {
+  const std::lock_guard lock(mutex_);
+  ++totals_.http2_connections;
+  ++version_;
+}
+
+void StatsBoard::ping_sent() {
+  const std::lock_guard lock(mutex_);
+  ++totals_.pings_sent;
+  ++version_;
+}
+
+void StatsBoard::ping_cut() {
+  const std::lock_guard lock(mutex_);
+  ++totals_.ping_cuts;
+  ++version_;
+}
+
+void StatsBoard::body_began(std::uint64_t id, const std::string& path, std::int32_t stream) {
   BodyRecord record;
   record.id = id;
   record.path = path.substr(0, kMaxPath);
+  record.stream_id = stream;
   const std::lock_guard lock(mutex_);
   live_.emplace(id, std::move(record));
   ++version_;
@@ -184,6 +204,9 @@ std::string StatsBoard::json(bool with_bodies) const {
   append_field(out, "vanished", stats.vanished);
   append_field(out, "connections_opened", stats.connections_opened);
   append_field(out, "connections_open", stats.connections_open);
+  append_field(out, "http2_connections", stats.http2_connections);
+  append_field(out, "pings_sent", stats.pings_sent);
+  append_field(out, "ping_cuts", stats.ping_cuts);
   if (with_bodies) {
     out += ",\"bodies\":[";
     for (const BodyRecord& body : stats.bodies) {

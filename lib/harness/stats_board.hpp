@@ -29,7 +29,11 @@ class StatsBoard {
   void connection_closed();
   void request();
   void request_vanished();
-  void body_began(std::uint64_t id, const std::string& path);
+  void http2_opened();
+  void ping_sent();
+  void ping_cut();
+  /// `stream`: of HTTP/2, 0: HTTP/1.1.
+  void body_began(std::uint64_t id, const std::string& path, std::int32_t stream = 0);
   void sent(std::uint64_t id, std::uint64_t head_bytes, std::uint64_t body_bytes);
   void blocked(std::uint64_t id, std::chrono::steady_clock::time_point now);
   void body_ended(std::uint64_t id, BodyState state);

@@ -13,6 +13,7 @@
 #include <climits>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 
 namespace weir::harness {
 namespace {
@@ -104,13 +105,16 @@ std::string pem_of(X509* certificate) {
   return {text, static_cast<std::size_t>(size)};
 }
 
+constexpr std::string_view kProtocols = "\x02h2\x08http/1.1";  // in the order of preference
+constexpr std::size_t kHttp2Only = 3;                          // bytes of it
+
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size,
-                    const unsigned char* offered, unsigned offered_size, void*) noexcept {
-  static constexpr std::array<unsigned char, 9> kHttp1 = {8,   'h', 't', 't', 'p',
-                                                          '/', '1', '.', '1'};
+                    const unsigned char* offered, unsigned offered_size, void* http2) noexcept {
+  const std::string_view ours = kProtocols.substr(http2 == nullptr ? kHttp2Only : 0);
   unsigned char* chosen = nullptr;
   const int result =
-      SSL_select_next_proto(&chosen, out_size, kHttp1.data(), kHttp1.size(), offered, offered_size);
+      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
+                            static_cast<unsigned>(ours.size()), offered, offered_size);
   if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -185,9 +189,19 @@ class TlsStream final : public Stream {
     return done;
   }
 
-  void finish() override {
+  Protocol protocol() const override {
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(session_.get(), &name, &size);
+    const std::string_view chosen(reinterpret_cast<const char*>(name), size);
+    return chosen == "h2" ? Protocol::http2 : Protocol::http1;
+  }
+
+  bool finish() override {
+    if (!SSL_is_init_finished(session_.get()) || broken_ || sealed_ > 0) return true;
     ERR_clear_error();
-    if (SSL_is_init_finished(session_.get()) && !broken_) SSL_shutdown(session_.get());
+    const int done = SSL_shutdown(session_.get());
+    return done >= 0 || SSL_get_error(session_.get(), done) != SSL_ERROR_WANT_WRITE;
   }
 
  private:
@@ -213,7 +227,7 @@ struct TlsContext::State {
   Context context{SSL_CTX_new(TLS_server_method())};
 };
 
-TlsContext::TlsContext() : state_(std::make_unique<State>()) {
+TlsContext::TlsContext(bool http2) : state_(std::make_unique<State>()) {
   SSL_CTX* context = state_->context.get();
   require(context != nullptr, "TLS context");
   const Key ca_key = make_key();
@@ -227,7 +241,7 @@ TlsContext::TlsContext() : state_(std::make_unique<State>()) {
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
+  SSL_CTX_set_alpn_select_cb(context, &choose_protocol, http2 ? this : nullptr);
 }
 
 TlsContext::~TlsContext() = default;

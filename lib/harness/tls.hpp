@@ -12,7 +12,8 @@ namespace weir::harness {
 /// Thread-safety: `accept` on one thread at a time.
 class TlsContext {
  public:
-  TlsContext();
+  /// `http2`: offers it by ALPN, before HTTP/1.1.
+  explicit TlsContext(bool http2);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -15,21 +14,15 @@ namespace {
 
 using detail::TimePoint;
 
-constexpr int kMostAddresses = 64;  // of one host, tried in one turn
-
-void check_multi(CURLMcode result) {
-  if (result == CURLM_OUT_OF_MEMORY) throw std::bad_alloc();
-  if (result != CURLM_OK)
-    throw Error({.code = errc::unsupported, .detail = curl_multi_strerror(result)});
-}
-
 template <class T>
 void set_multi(CURLM* multi, CURLMoption option, T value) {
   check_multi(curl_multi_setopt(multi, option, value));
 }
 
-void count(std::atomic<std::uint64_t>& counter) noexcept {
-  counter.fetch_add(1, std::memory_order_relaxed);
+CurlQuirks running_quirks() {
+  initialize_curl();
+  const curl_version_info_data& info = *curl_version_info(CURLVERSION_NOW);
+  return CurlQuirks::of(info.version_num, (info.features & CURL_VERSION_HTTP2) != 0);
 }
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) noexcept {
@@ -45,11 +38,12 @@ struct DriverCallbacks {
     auto& driver = *static_cast<CurlDriver*>(self);
     const Interest interest{.read = what == CURL_POLL_IN || what == CURL_POLL_INOUT,
                             .write = what == CURL_POLL_OUT || what == CURL_POLL_INOUT};
-    if (driver.sockets_.watch(fd, interest)) return 0;
     char* owner = nullptr;  // none: a handle of libcurl's own
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
-    if (owner == nullptr) return 0;
-    reinterpret_cast<CurlExchange*>(owner)->lose_watch();
+    auto* const exchange = reinterpret_cast<CurlExchange*>(owner);
+    if (exchange != nullptr && what != CURL_POLL_REMOVE) exchange->use_socket(fd);
+    if (driver.sockets_.watch(fd, interest) || exchange == nullptr) return 0;
+    exchange->lose_watch();
     driver.watch_failed_ = true;
     return 0;
   }
@@ -71,9 +65,10 @@ struct DriverCallbacks {
   }
 };
 
-CurlDriver::CurlDriver(const ClientOptions& options)
+CurlDriver::CurlDriver(const ClientOptions& options, TraceSink* trace)
     : options_(options),
-      quirks_((initialize_curl(), CurlQuirks::of(curl_version_info(CURLVERSION_NOW)->version_num))),
+      trace_(trace),
+      quirks_(running_quirks()),
       bell_hub_(std::make_shared<BellHub>(options.memory_budget, detail::Clock::steady())),
       hub_(bell_hub_),
       loop_(bell_hub_->bell),
@@ -126,11 +121,8 @@ void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
     lock.unlock();
     const std::lock_guard joined(stop_mutex_);  // the I/O thread is gone: the role is free
     hub_->io.acquire();
-    try {
-      abort(*exchange);
-    } catch (const std::bad_alloc&) {
-      exchange->fail_out_of_memory();
-    }
+    RequestTrace unheard;
+    report(*exchange, unheard, [&] { exchange->fail(client_destroyed(exchange->request.url)); });
     hub_->flush();
     hub_->io.release();
     return;
@@ -172,171 +164,6 @@ ClientStats CurlDriver::stats() const {
   return stats;
 }
 
-// -- The I/O thread.
-
-void CurlDriver::run() {
-  ::pthread_setname_np(::pthread_self(), "weir-io");
-  hub_->io.acquire();
-  for (;;) {
-    turn();
-    const std::lock_guard lock(mutex_);
-    if (stopping_) break;
-  }
-  abort_all();
-  hub_->io.release();
-}
-
-void CurlDriver::turn() {
-  const auto ready = loop_.wait(std::min(curl_due_, deadlines_.next()), hub_->clock.now());
-  now_ = hub_->clock.now();
-  count(turns_);
-  begin_new();
-  hub_->process();
-  drive(ready);
-  reap();
-  expire_deadlines();
-  hub_->flush();
-}
-
-void CurlDriver::begin_new() {
-  std::vector<std::shared_ptr<Exchange>> batch;
-  {
-    const std::lock_guard lock(mutex_);
-    batch.swap(inbox_);
-  }
-  if (!batch.empty()) now_ = hub_->clock.now();  // no deadline counts from before the call
-  for (auto& exchange : batch) begin(std::move(exchange));
-}
-
-void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {
-  try {
-    try {
-      add(exchange);
-    } catch (const Error& error) {
-      exchange->fail(error.failure());
-    }
-  } catch (const std::bad_alloc&) {
-    exchange->fail_out_of_memory();
-  }
-  // release: after it was added to the active ones, pairs with stats().
-  requests_.fetch_add(1, std::memory_order_release);
-}
-
-void CurlDriver::add(const std::shared_ptr<Exchange>& exchange) {
-  deadlines_.reserve(active_.size() + 1);
-  auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange));
-  transfer.place = active_.size() - 1;
-  const CURLMcode added = curl_multi_add_handle(multi_.get(), transfer.easy());
-  if (added != CURLM_OK) active_.pop_back();
-  check_multi(added);
-  spin_guard_.progress();
-  follow_active();
-}
-
-void CurlDriver::drive(std::span<const Event> ready) {
-  for (const Event& event : ready) {
-    spin_guard_.progress();
-    drive(event.fd, (event.readable ? CURL_CSELECT_IN : 0) |
-                        (event.writable ? CURL_CSELECT_OUT : 0) |
-                        (event.failed ? CURL_CSELECT_ERR : 0));
-  }
-  if (curl_due_ <= now_) {
-    curl_due_ = TimePoint::max();
-    spin_guard_.expired();
-    drive(CURL_SOCKET_TIMEOUT, 0);
-  }
-  // Each pass may find the next address refused as well.
-  for (int passes = 0; passes < kMostAddresses && sockets_.take_lost(); ++passes) drive_all();
-  if (std::exchange(watch_failed_, false)) fail_unwatched();
-}
-
-void CurlDriver::fail_unwatched() {
-  for (std::size_t place = active_.size(); place-- > 0;) {
-    if (active_[place]->fail_unwatched()) release(*active_[place]);
-  }
-}
-
-// Deprecated for its cost, and wanted for just that: it runs every transfer.
-void CurlDriver::drive_all() {
-  int running = 0;
-  CURL_IGNORE_DEPRECATION(curl_multi_socket_all(multi_.get(), &running);)
-}
-
-void CurlDriver::drive(curl_socket_t socket, int events) {
-  int running = 0;
-  // Failures of single transfers come as messages; the call itself fails only on misuse.
-  curl_multi_socket_action(multi_.get(), socket, events, &running);
-}
-
-void CurlDriver::reap() {
-  int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-    if (message->msg != CURLMSG_DONE) continue;
-    char* self = nullptr;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
-    auto& exchange = *reinterpret_cast<CurlExchange*>(self);
-    spin_guard_.progress();
-    if (exchange.wants_other_connection()) {
-      use_other_connection(exchange);
-      continue;
-    }
-    exchange.complete(message->data.result);
-    release(exchange);
-  }
-}
-
-void CurlDriver::use_other_connection(CurlExchange& exchange) {
-  curl_multi_remove_handle(multi_.get(), exchange.easy());
-  curl_easy_setopt(exchange.easy(), CURLOPT_FRESH_CONNECT, 1L);
-  if (curl_multi_add_handle(multi_.get(), exchange.easy()) == CURLM_OK) return;
-  exchange.complete(CURLE_OUT_OF_MEMORY);
-  release(exchange);
-}
-
-void CurlDriver::expire_deadlines() {
-  while (DeadlineNode* node = deadlines_.take_expired(now_)) {
-    auto& exchange = static_cast<CurlExchange&>(*node);
-    if (exchange.expire(now_)) release(exchange);
-  }
-}
-
-void CurlDriver::release(CurlExchange& exchange) noexcept {
-  const std::size_t place = exchange.place;
-  curl_multi_remove_handle(multi_.get(), exchange.easy());
-  const auto gone = std::exchange(active_[place], nullptr);
-  if (place + 1 != active_.size()) {
-    active_[place] = std::move(active_.back());
-    active_[place]->place = place;
-  }
-  active_.pop_back();
-  follow_active();
-}
-
-// libcurl closes idle connections when idle and active ones together exceed MAXCONNECTS.
-void CurlDriver::follow_active() {
-  active_count_.store(active_.size(), std::memory_order_relaxed);
-  const auto limit = static_cast<long>(active_.size()) + options_.max_idle_connections;
-  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, std::max(limit, 1L));
-}
-
-void CurlDriver::abort(Exchange& exchange) {
-  exchange.fail(
-      {.code = errc::aborted, .detail = "the client was destroyed", .url = exchange.request.url});
-}
-
-void CurlDriver::abort_all() {
-  begin_new();
-  while (!active_.empty()) {
-    active_.back()->abort();
-    release(*active_.back());
-  }
-  multi_.reset();
-  hub_->flush();
-  hub_->close();
-}
-
-// -- Sockets.
-
 void CurlDriver::apply_to(CURL* easy) {
   set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &DriverCallbacks::open);
   set_option(easy, CURLOPT_OPENSOCKETDATA, this);
@@ -345,8 +172,8 @@ void CurlDriver::apply_to(CURL* easy) {
   if (share_) set_option(easy, CURLOPT_SHARE, share_.get());
 }
 
-std::unique_ptr<Driver> make_curl_driver(const ClientOptions& options) {
-  return std::make_unique<CurlDriver>(options);
+std::unique_ptr<Driver> make_curl_driver(const ClientOptions& options, TraceSink* trace) {
+  return std::make_unique<CurlDriver>(options, trace);
 }
 
 }  // namespace weir::net

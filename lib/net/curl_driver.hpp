@@ -6,10 +6,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/deadlines.hpp"
 #include "net/curl_exchange.hpp"
 #include "net/curl_handle.hpp"
 #include "net/curl_quirks.hpp"
-#include "net/deadlines.hpp"
 #include "net/driver.hpp"
 #include "net/event_loop.hpp"
 #include "net/socket_table.hpp"
@@ -37,7 +37,8 @@ class BellHub final : public flow::Hub {
 /// Thread-safety: the Driver members from any thread; the others from the I/O thread.
 class CurlDriver final : public Driver {
  public:
-  explicit CurlDriver(const ClientOptions& options);
+  /// `trace` may be null. Throws Error resource_exhausted or invalid_argument.
+  CurlDriver(const ClientOptions& options, TraceSink* trace);
   ~CurlDriver() override;
 
   void start(std::shared_ptr<Exchange> exchange) override;
@@ -49,14 +50,21 @@ class CurlDriver final : public Driver {
 
   const ClientOptions& options() const noexcept { return options_; }
   const CurlQuirks& quirks() const noexcept { return quirks_; }
-  Deadlines& deadlines() noexcept { return deadlines_; }
+  detail::Deadlines& deadlines() noexcept { return deadlines_; }
   SpinGuard& spin_guard() noexcept { return spin_guard_; }
   detail::TimePoint now() const noexcept { return now_; }  ///< When this turn began.
   SocketTable& sockets() noexcept { return sockets_; }
+  /// Some exchange has an unread socket.
+  void read_again() noexcept { read_again_ = true; }
   /// Sets the options that tie a handle to this driver.
   void apply_to(CURL* easy);
   /// Takes the transfer out of libcurl and destroys it. Only from the top of the loop.
   void release(CurlExchange& exchange) noexcept;
+  /// The same, and closes its connection. HTTP/1.1 has no other way out of the middle of a
+  /// response. HTTP/2 could reset the stream; but what is on its way by then (measured: up to 4
+  /// MiB, what the kernels hold; and 7.88.1 sends the RST_STREAM only with the next request) that
+  /// request would have to read first, and a server that leaves one request unanswered may be gone.
+  void cut(CurlExchange& exchange) noexcept;
 
  private:
   friend struct DriverCallbacks;
@@ -67,19 +75,20 @@ class CurlDriver final : public Driver {
   void turn() WEIR_REQUIRES(hub_->io);
   void begin_new() WEIR_REQUIRES(hub_->io);
   void begin(std::shared_ptr<Exchange> exchange) WEIR_REQUIRES(hub_->io);
-  void add(const std::shared_ptr<Exchange>& exchange);
+  void add(const std::shared_ptr<Exchange>& exchange, const RequestTrace& trace);
   void drive(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
   void drive(curl_socket_t socket, int events);
   void drive_all();
   void fail_unwatched() WEIR_REQUIRES(hub_->io);
+  void read_unread();
   void reap() WEIR_REQUIRES(hub_->io);
   void use_other_connection(CurlExchange& exchange) WEIR_REQUIRES(hub_->io);
   void expire_deadlines() WEIR_REQUIRES(hub_->io);
   void abort_all() WEIR_REQUIRES(hub_->io);
-  void abort(Exchange& exchange);
   void follow_active();
 
   const ClientOptions options_;
+  TraceSink* const trace_;  // null: nobody listens
   const CurlQuirks quirks_;
   const std::shared_ptr<BellHub> bell_hub_;
   const std::shared_ptr<flow::Hub> hub_;  // the same, as Channels see it
@@ -87,12 +96,14 @@ class CurlDriver final : public Driver {
   SocketTable sockets_;
   ShareHandle share_;  // null where libcurl needs none
   MultiHandle multi_;
-  Deadlines deadlines_;
+  detail::Deadlines deadlines_;
   SpinGuard spin_guard_;
   std::vector<std::unique_ptr<CurlExchange>> active_;
   detail::TimePoint now_;
   detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
   bool watch_failed_ = false;                              // for some transfer, since the last look
+  bool read_again_ = false;
+  std::uint64_t begun_ = 0;  // names requests in traces
 
   // Counters: written by the I/O thread, read by any; each stands alone.
   std::atomic<std::uint64_t> requests_{0};

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <chrono>
+#include <string>
 #include <string_view>
 
 #include "weir/error.hpp"
@@ -20,5 +21,12 @@ struct Progress {
 /// Names a libcurl error by what the caller can do; libcurl's own words go into the detail.
 /// Must not be called with CURLE_OK or CURLE_OUT_OF_MEMORY.
 Failure failure_of(CURLcode code, std::string_view words, const Progress& progress);
+
+/// Of libcurl's errors those that mean, before a response, that the server closed the connection,
+/// or said so (HTTP/2's GOAWAY), and did not break rules.
+bool connection_ended(CURLcode code, std::string_view words);
+
+/// What a request for `url` is told when its driver goes.
+Failure client_destroyed(const std::string& url);
 
 }  // namespace weir::net

@@ -7,10 +7,12 @@
 #include <string_view>
 #include <utility>
 
+#include "base/deadlines.hpp"
 #include "net/curl_error.hpp"
 #include "net/curl_handle.hpp"
-#include "net/deadlines.hpp"
+#include "net/curl_setup.hpp"
 #include "net/driver.hpp"
+#include "net/request_trace.hpp"
 #include "net/response_head.hpp"
 
 namespace weir::net {
@@ -29,10 +31,12 @@ class CurlDriver;
 /// | discarding | libcurl is done               | 200 ms, after the reader cancelled            |
 /// In all phases but the last: total (since the call); connecting is timed by libcurl.
 ///
-/// Callbacks run inside libcurl, throw nothing, and never add, remove or resume a transfer.
-class CurlExchange final : public flow::Producer, public DeadlineNode {
+/// Callbacks (curl_exchange_callbacks.cpp) run inside libcurl, throw nothing, and never add, remove
+/// or resume a transfer.
+class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
  public:
-  CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange);
+  /// Throws std::bad_alloc, or Error unsupported or invalid_argument.
+  CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange, const RequestTrace& trace);
   ~CurlExchange();
   CurlExchange(const CurlExchange&) = delete;
   CurlExchange& operator=(const CurlExchange&) = delete;
@@ -47,10 +51,19 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
 
   /// The connection it was given must not be used, and was not. Asked once.
   bool wants_other_connection() noexcept { return std::exchange(wants_other_connection_, false); }
-  /// Its socket cannot be watched.
+  /// Its connection's socket, as far as is known.
+  void use_socket(curl_socket_t socket) noexcept { socket_ = socket; }
+  /// It cannot be watched.
   void lose_watch() noexcept { unwatched_ = true; }
   /// True if that happened: the transfer has failed.
   bool fail_unwatched() noexcept;
+  /// The socket that libcurl must read from once more, though nothing came; else CURL_SOCKET_BAD.
+  /// Asked once.
+  curl_socket_t take_unread() noexcept {
+    return std::exchange(unread_, false) ? socket_ : CURL_SOCKET_BAD;
+  }
+  /// Not processed by the server, and to be sent once more over another connection.
+  bool may_go_again(CURLcode result) const noexcept;
 
   void resume_transfer() override;
   void cancel_transfer() override;
@@ -61,35 +74,47 @@ class CurlExchange final : public flow::Producer, public DeadlineNode {
   friend struct CurlCallbacks;
   enum class Phase { sending, waiting, body, discarding };
 
+  // Callbacks.
+  void set_callbacks();
   std::size_t on_header(std::string_view line);
+  bool open();
+  bool check_version();
   std::size_t on_body(Bytes data);
-  int on_request(int local_port);
   bool finishes_early() noexcept;
+  int on_request(int local_port);
+  int refuse(errc code, const char* why);
   bool is_reused() const noexcept;
-  bool is_dirty(int local_port) const noexcept;
-  void on_progress(curl_off_t sent);
-  void open();
+  bool must_not_use(int local_port) const noexcept;
   void restart();
-  detail::TimePoint deadline() const noexcept;
+  void on_progress(curl_off_t sent);
+  void look_for_end() noexcept;
+  Timings timings() const;
+
+  // From the top of the loop.
   void conclude(CURLcode result);
+  void end();
   void fail(Failure failure);
-  template <class Report>
-  void report(Report&& call) noexcept;
+
+  // Deadlines.
+  detail::TimePoint deadline() const noexcept;
   void rearm();
   void notice_reading(detail::TimePoint now);
   Failure overdue(detail::TimePoint now) const;
-  Timings timings() const;
 
   CurlDriver& driver_;
   const std::shared_ptr<Exchange> exchange_;
+  RequestTrace trace_;
+  const VersionPlan plan_;
   EasyHandle easy_;
   CurlList fields_;
   ResponseHead head_;
   Phase phase_ = Phase::waiting;
+  curl_socket_t socket_ = CURL_SOCKET_BAD;
   bool connected_ = false;  // libcurl had a connection to send the request on
   bool out_of_memory_ = false;
   bool wants_other_connection_ = false;
   bool unwatched_ = false;
+  bool unread_ = false;
   bool finished_ = false;       // the response is complete, whatever libcurl says
   std::uint64_t received_ = 0;  // body bytes accepted
   int sends_ = 0;               // times libcurl was about to send the request

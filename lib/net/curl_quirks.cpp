@@ -26,14 +26,32 @@ constexpr Row kTable[] = {
     // 7.88.1 url.c: extract_if_dead asks only whether the peer has closed; 8.0.0 looks for pending
     // input.
     {0, version(8, 0), [](CurlQuirks& quirks) { quirks.reuses_dirty = true; }},
+    // 8.18.0, 24b36fdd15 (rate limits redesigned): a paused stream is granted no more window.
+    // Before, each resume granted 10 to 32 MiB anew where streams shared a connection.
+    {version(8, 18), kNever, [](CurlQuirks& quirks) { quirks.http2_by_default = true; }},
+    // curl#11982: a transfer that is paused is closed; fixed by 6b9a591bf7.
+    {version(8, 3), version(8, 4),
+     [](CurlQuirks& quirks) { quirks.http2_refusal = "libcurl 8.3 loses paused HTTP/2 bodies"; }},
+    // curl#19334: a pause fails the transfer (CURLE_WRITE_ERROR); fixed by 7e91f24c73.
+    {version(8, 16), version(8, 17),
+     [](CurlQuirks& quirks) { quirks.http2_refusal = "libcurl 8.16 fails paused HTTP/2 bodies"; }},
+    // 7.88.1 http.c: Curl_http switches to HTTP/2 on a connection that has it already, and fails
+    // with CURLE_HTTP2; fixed by cbe9d82c22.
+    {0, version(8, 0), [](CurlQuirks& quirks) { quirks.h2c_only_once = true; }},
+    // curl#10618, 1.6 million turns of the loop in a second; fixed by d9ccc75b00.
+    {0, version(8, 0), [](CurlQuirks& quirks) { quirks.http2_upload_spins = true; }},
+    // 7.88.1 http2.c: on_stream_close, when it is sending that closes the stream, has nothing read
+    // again; 8.1.0 always does.
+    {0, version(8, 1), [](CurlQuirks& quirks) { quirks.http2_end_unnoticed = true; }},
 };
 
 }  // namespace
 
-CurlQuirks CurlQuirks::of(unsigned running) noexcept {
+CurlQuirks CurlQuirks::of(unsigned running, bool has_http2) noexcept {
   CurlQuirks quirks;
   for (const Row& row : kTable)
     if (running >= row.first && running < row.fixed) row.apply(quirks);
+  if (!has_http2) quirks.http2_refusal = "this libcurl is built without HTTP/2";
   return quirks;
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 namespace weir::net {
 
 /// What the running libcurl does differently from what one would expect, looked up once by its
@@ -16,7 +14,19 @@ struct CurlQuirks {
   /// taken for the next response.
   bool reuses_dirty = false;
 
-  static CurlQuirks of(unsigned version) noexcept;
+  /// Why HTTP/2 is not to be had, for the detail of an Error; null: it is.
+  const char* http2_refusal = nullptr;
+  /// HTTP/2 keeps paused bodies bounded, so it is offered without being asked for.
+  bool http2_by_default = false;
+  /// A second request over a connection with prior knowledge fails.
+  bool h2c_only_once = false;
+  /// A request body that waits for the HTTP/2 window takes a whole core.
+  bool http2_upload_spins = false;
+  /// An HTTP/2 response that ends before its request does is not noticed to have ended.
+  bool http2_end_unnoticed = false;
+
+  /// Those of `version` (curl_version_info's version_num), built with HTTP/2 or without.
+  static CurlQuirks of(unsigned version, bool has_http2 = true) noexcept;
 };
 
 }  // namespace weir::net

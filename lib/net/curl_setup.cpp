@@ -9,10 +9,17 @@
 #include "base/ascii.hpp"
 #include "base/url_text.hpp"
 #include "net/curl_driver.hpp"
+#include "net/curl_quirks.hpp"
 
 namespace weir::net {
 
 namespace {
+
+// RFC 9113 section 6.9.2: the stream's window until the server says otherwise.
+constexpr std::size_t kFirstWindow = 65'535;
+
+// Spaces and what is not ASCII are percent-encoded, as browsers do.
+constexpr unsigned kUrlFlags = CURLU_URLENCODE | CURLU_ALLOW_SPACE;
 
 long whole_seconds(milliseconds time) {
   return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(time).count());
@@ -69,6 +76,12 @@ void check_option(CURLcode result) {
                .detail = std::string("libcurl: ") + curl_easy_strerror(result)});
 }
 
+void check_multi(CURLMcode result) {
+  if (result == CURLM_OUT_OF_MEMORY) throw std::bad_alloc();
+  if (result != CURLM_OK)
+    throw Error({.code = errc::unsupported, .detail = curl_multi_strerror(result)});
+}
+
 void apply_common_options(CURL* easy, CurlDriver& driver) {
   const ClientOptions& options = driver.options();
   set_option(easy, CURLOPT_NOSIGNAL, 1L);
@@ -77,7 +90,6 @@ void apply_common_options(CURL* easy, CurlDriver& driver) {
   set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
   set_option(easy, CURLOPT_HTTP09_ALLOWED, 0L);
-  set_option(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set_option(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set_option(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
   set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -86,14 +98,14 @@ void apply_common_options(CURL* easy, CurlDriver& driver) {
   set_option(easy, CURLOPT_LOW_SPEED_TIME, 0L);
   set_option(easy, CURLOPT_TCP_NODELAY, 1L);
   set_option(easy, CURLOPT_MAXAGE_CONN, std::max(whole_seconds(options.keep_alive), 1L));
-  set_option(easy, CURLOPT_FORBID_REUSE, options.max_idle_connections == 0 ? 1L : 0L);
+  set_option(easy, CURLOPT_FORBID_REUSE, forbid_reuse(options));
   apply_tls(easy, options.tls);
   driver.apply_to(easy);
 }
 
 CurlList apply_request(CURL* easy, const Request& request) {
   const auto url = made<UrlHandle>(curl_url());
-  if (curl_url_set(url.get(), CURLUPART_URL, request.url.c_str(), CURLU_URLENCODE) != CURLUE_OK)
+  if (curl_url_set(url.get(), CURLUPART_URL, request.url.c_str(), kUrlFlags) != CURLUE_OK)
     throw Error({.code = errc::invalid_argument, .detail = "malformed URL"});
   char* text = nullptr;
   if (curl_url_get(url.get(), CURLUPART_URL, &text, 0) != CURLUE_OK) throw std::bad_alloc();
@@ -117,8 +129,8 @@ void check_url(const std::string& text) {
         {.code = errc::invalid_argument, .detail = why, .url = detail::without_credentials(text)});
   };
   const auto url = made<UrlHandle>(curl_url());
-  const CURLUcode result = curl_url_set(url.get(), CURLUPART_URL, text.c_str(),
-                                        CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME);
+  const CURLUcode result =
+      curl_url_set(url.get(), CURLUPART_URL, text.c_str(), kUrlFlags | CURLU_NON_SUPPORT_SCHEME);
   if (result == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
   if (result == CURLUE_BAD_SCHEME) refuse("URL without a scheme");
   if (result != CURLUE_OK || text.find('\0') != std::string::npos) refuse("malformed URL");
@@ -127,6 +139,42 @@ void check_url(const std::string& text) {
   const CurlText owned(scheme);
   if (!detail::equal_ignoring_case(scheme, "http") && !detail::equal_ignoring_case(scheme, "https"))
     refuse("URL scheme is neither http nor https");
+}
+
+VersionPlan plan_version(const Request& request, const CurlQuirks& quirks) {
+  const bool tls = detail::equal_ignoring_case(request.url.substr(0, 6), "https:");
+  const auto needs_http2 = [&] {
+    if (quirks.http2_refusal == nullptr) return;
+    throw Error({.code = errc::unsupported, .detail = quirks.http2_refusal});
+  };
+  // Plain http is HTTP/1.1: else newer ones use idle connections with prior knowledge for it.
+  const VersionPlan by_alpn =
+      tls ? VersionPlan{.version = CURL_HTTP_VERSION_2TLS, .may_be_http2 = true} : VersionPlan{};
+  switch (request.version) {
+    case HttpVersion::http1: return {};
+    case HttpVersion::automatic:
+      return quirks.http2_by_default && quirks.http2_refusal == nullptr ? by_alpn : VersionPlan{};
+    case HttpVersion::http2:
+      needs_http2();
+      if (quirks.http2_upload_spins && request.body.size() > kFirstWindow) return {};
+      return by_alpn;
+    case HttpVersion::http2_prior_knowledge:
+      needs_http2();
+      return {.version = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+              .own_connection = quirks.h2c_only_once && !tls,
+              .may_be_http2 = true,
+              .must_be_http2 = true};
+    case HttpVersion::http3:
+    case HttpVersion::http3_only: break;
+  }
+  throw Error({.code = errc::unsupported, .detail = "version: HTTP/3"});
+}
+
+void apply_version(CURL* easy, const VersionPlan& plan) {
+  set_option(easy, CURLOPT_HTTP_VERSION, plan.version);
+  if (!plan.own_connection) return;
+  set_option(easy, CURLOPT_FRESH_CONNECT, 1L);
+  set_option(easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 bool is_idempotent(std::string_view method) noexcept {

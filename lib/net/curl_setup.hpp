@@ -9,6 +9,15 @@
 namespace weir::net {
 
 class CurlDriver;
+struct CurlQuirks;
+
+/// How a request is to go out.
+struct VersionPlan {
+  long version = CURL_HTTP_VERSION_1_1;  ///< CURLOPT_HTTP_VERSION
+  bool own_connection = false;           ///< It must neither take an idle connection nor leave one.
+  bool may_be_http2 = false;
+  bool must_be_http2 = false;
+};
 
 /// Initializes libcurl once for the process; it is never cleaned up. Throws Error unsupported if it
 /// cannot.
@@ -18,9 +27,17 @@ void initialize_curl();
 /// invalid_argument.
 void check_option(CURLcode result);
 
+/// The same for the multi handle; anything but success is unsupported.
+void check_multi(CURLMcode result);
+
 template <class T>
 void set_option(CURL* easy, CURLoption option, T value) {
   check_option(curl_easy_setopt(easy, option, value));
+}
+
+/// The value of CURLOPT_FORBID_REUSE for a driver with these options.
+inline long forbid_reuse(const ClientOptions& options) noexcept {
+  return options.max_idle_connections == 0 ? 1L : 0L;
 }
 
 /// Everything that is the same for all requests of a driver, with every limit and default
@@ -30,6 +47,10 @@ void apply_common_options(CURL* easy, CurlDriver& driver);
 /// Method, URL, body and fields. The result holds the fields; it, and `request`, must outlive the
 /// transfer.
 CurlList apply_request(CURL* easy, const Request& request);
+
+/// The rules of HttpVersion, for the libcurl that has these quirks. Throws Error unsupported.
+VersionPlan plan_version(const Request& request, const CurlQuirks& quirks);
+void apply_version(CURL* easy, const VersionPlan& plan);
 
 /// May be sent twice with the effect of once. Spec: RFC 9110 section 9.2.2.
 bool is_idempotent(std::string_view method) noexcept;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flow/channel.hpp"
+#include "net/trace.hpp"
 #include "weir/fetch.hpp"
 
 namespace weir::net {
@@ -69,8 +70,9 @@ class Driver {
   virtual const std::shared_ptr<flow::Hub>& hub() const noexcept = 0;
 };
 
-/// The libcurl driver. Throws Error resource_exhausted or invalid_argument.
-std::unique_ptr<Driver> make_curl_driver(const ClientOptions& options);
+/// The libcurl driver. `trace` may be null, and must outlive it.
+/// Throws Error resource_exhausted or invalid_argument.
+std::unique_ptr<Driver> make_curl_driver(const ClientOptions& options, TraceSink* trace = nullptr);
 
 /// Throws Error invalid_argument unless `url` is an absolute http or https URL with a host.
 void check_url(const std::string& url);

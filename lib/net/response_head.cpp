@@ -56,7 +56,7 @@ ResponseHead::Step ResponseHead::status_line(std::string_view text) {
   // "HTTP/1.1 200 OK", "HTTP/2 200 "
   const auto space = text.find(' ');
   const auto digits = space == std::string_view::npos ? std::string_view{} : text.substr(space + 1);
-  if (!text.starts_with("HTTP/") || digits.size() < 3 ||
+  if (!read_version(text.substr(0, space)) || digits.size() < 3 ||
       !std::all_of(digits.begin(), digits.begin() + 3, detail::is_digit) ||
       (digits.size() > 3 && digits[3] != ' '))
     return fail(errc::protocol_error, "malformed status line");
@@ -65,6 +65,13 @@ ResponseHead::Step ResponseHead::status_line(std::string_view text) {
   in_block_ = true;
   fields_ = {};
   return Step::more;
+}
+
+// libcurl makes up status lines for HTTP/2; "HTTP/2.0" is no version of any protocol.
+bool ResponseHead::read_version(std::string_view text) noexcept {
+  version_ = text == "HTTP/2" ? HttpVersion::http2 : HttpVersion::http1;
+  return version_ == HttpVersion::http2 ||
+         (text.size() == 8 && text.starts_with("HTTP/1.") && detail::is_digit(text.back()));
 }
 
 ResponseHead::Step ResponseHead::field_line(std::string_view text, Headers& into) {
@@ -109,7 +116,7 @@ Headers ResponseHead::take_trailers() {
 ResponseHead::Step ResponseHead::end_of_block() {
   in_block_ = false;
   if (status_ == 101) return fail(errc::protocol_error, "status 101, though nobody asked for it");
-  if (status_ < 200) return Step::more;
+  if (status_ < 200) return Step::interim;
   if (!find_length())
     return fail(errc::protocol_error, "unclear Content-Length or Transfer-Encoding");
   complete_ = true;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/driver.hpp"
 #include "weir/error.hpp"
 #include "weir/headers.hpp"
 
@@ -13,14 +14,14 @@ namespace weir::net {
 
 /// Puts a response's head together from header lines, as they arrive, and then its trailers.
 ///
-/// Informational responses (1xx) are read and dropped; so the head is complete at the
-/// empty line of the first status >= 200.
+/// Informational responses (1xx) are read and dropped, with one `interim` for each; the head is
+/// complete at the empty line of the first status >= 200.
 /// Memory: at most `max_bytes` of header text, and `max_fields` fields; interim responses count
 /// too.
-/// Spec: RFC 9112 sections 4 and 5; RFC 9110 section 15.2.
+/// Spec: RFC 9112 sections 2.3, 4 and 5; RFC 9110 section 15.2.
 class ResponseHead {
  public:
-  enum class Step { more, complete, failed };
+  enum class Step { more, interim, complete, failed };
 
   ResponseHead(std::size_t max_bytes, int max_fields) noexcept
       : max_bytes_(max_bytes), max_fields_(max_fields) {}
@@ -34,6 +35,8 @@ class ResponseHead {
   bool complete() const noexcept { return complete_; }
   bool started() const noexcept { return bytes_ > 0; }
   int status() const noexcept { return status_; }
+  /// What the status line says: http1 (any 1.x), or http2, the way libcurl writes it.
+  HttpVersion version() const noexcept { return version_; }
   Headers& fields() noexcept { return fields_; }
   /// What followed the body, once libcurl is done: it does not pass on the line that ends them.
   /// Asked once.
@@ -44,6 +47,7 @@ class ResponseHead {
 
  private:
   Step status_line(std::string_view text);
+  bool read_version(std::string_view text) noexcept;
   Step field_line(std::string_view text, Headers& into);
   void flush(Headers& into);
   Step end_of_block();
@@ -55,6 +59,7 @@ class ResponseHead {
   std::size_t bytes_ = 0;
   std::size_t count_ = 0;
   int status_ = 0;
+  HttpVersion version_ = HttpVersion::http1;
   bool in_block_ = false;
   bool complete_ = false;
   std::string pending_name_;  // the last field, which a folded line may continue

@@ -48,6 +48,7 @@ int SocketTable::open(int family, int type, int protocol) noexcept {
       if (wanted(known->second.interest)) loop_.watch(socket, known->second.interest);
       known->second.local_port = 0;
       known->second.connecting = true;
+      known->second.http2 = false;
     }
   } catch (const std::bad_alloc&) {
     ::close(socket);
@@ -87,16 +88,33 @@ bool SocketTable::watch(int socket, Interest interest) noexcept {
   return true;
 }
 
-bool SocketTable::is_unusable(int local_port) noexcept {
+// A port may be that of several connections, to different hosts.
+template <class Condition>
+bool SocketTable::any_idle(int local_port, Condition condition) noexcept {
   for (auto& [socket, state] : sockets_) {
-    if (wanted(state.interest)) continue;  // not idle
+    if (wanted(state.interest)) continue;
     if (state.local_port == 0) state.local_port = local_port_of(socket);
-    if (state.local_port != local_port) continue;
-    char byte = 0;
-    if (::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) return true;
-    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return true;
+    if (state.local_port == local_port && condition(socket, state)) return true;
   }
   return false;
+}
+
+bool SocketTable::is_unusable(int local_port) noexcept {
+  return any_idle(local_port, [](int socket, const Socket& state) {
+    char byte = 0;
+    const auto got = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0) return !state.http2;
+    return got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  });
+}
+
+void SocketTable::speaks_http2(int socket) noexcept {
+  const auto known = sockets_.find(socket);
+  if (known != sockets_.end()) known->second.http2 = true;
+}
+
+bool SocketTable::is_http2(int local_port) noexcept {
+  return any_idle(local_port, [](int, const Socket& state) { return state.http2; });
 }
 
 }  // namespace weir::net

@@ -32,8 +32,11 @@ class SocketTable {
   /// The last open() failed for want of descriptors or memory.
   bool exhausted() const noexcept { return exhausted_; }
   /// The idle connection with that local port has ended, was reset, or holds bytes that answer no
-  /// request.
+  /// request; over HTTP/2 bytes may be anything and are libcurl's to judge.
   bool is_unusable(int local_port) noexcept;
+  void speaks_http2(int socket) noexcept;
+  /// The idle connection with that local port does.
+  bool is_http2(int local_port) noexcept;
 
   std::uint64_t opened() const noexcept { return opened_.load(std::memory_order_relaxed); }
   std::uint64_t still_open() const noexcept { return still_open_.load(std::memory_order_relaxed); }
@@ -43,9 +46,12 @@ class SocketTable {
     Interest interest;
     int local_port = 0;      // 0: not asked yet
     bool connecting = true;  // nothing was to be read from it yet
+    bool http2 = false;
   };
 
   void forget(int socket) noexcept;
+  template <class Condition>
+  bool any_idle(int local_port, Condition condition) noexcept;
 
   EventLoop& loop_;
   std::unordered_map<int, Socket> sockets_;

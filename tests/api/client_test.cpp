@@ -121,7 +121,7 @@ TEST_SUITE("api") {
     SUBCASE("refused requests, which are not started") {
       check(error_of([&] { client.fetch(kUrl, {.method = "?"}); }));
       check(error_of([&] { client.fetch(kUrl, {.high_water = 1, .low_water = 1}); }));
-      check(error_of([&] { client.fetch(kUrl, {.version = HttpVersion::http2}); }));
+      check(error_of([&] { client.fetch(kUrl, {.version = HttpVersion::http3}); }));
       check(error_of([&] { client.fetch(kUrl, {.headers = {{"TE", "x"}}}); }));
       const Error error = error_of([&] { client.fetch("ftp://user:secret@localhost/"); });
       CHECK(error.url() == "ftp://localhost/");

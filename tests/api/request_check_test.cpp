@@ -186,12 +186,18 @@ TEST_SUITE("api") {
     CHECK(std::chrono::steady_clock::now() + vast > std::chrono::steady_clock::now());
   }
 
-  TEST_CASE("Request: versions above HTTP/1.1 are unsupported for now") {
+  TEST_CASE("Request: its version wins over the client's, and HTTP/3 is unsupported for now") {
     CHECK(made({}).version == HttpVersion::automatic);
-    CHECK(made({.version = HttpVersion::http1}).version == HttpVersion::http1);
-    for (const auto version : {HttpVersion::http2, HttpVersion::http2_prior_knowledge,
-                               HttpVersion::http3, HttpVersion::http3_only}) {
+    for (const auto version :
+         {HttpVersion::http1, HttpVersion::http2, HttpVersion::http2_prior_knowledge}) {
+      CHECK(made({.version = version}).version == version);
+      CHECK(made({}, {.version = version}).version == version);
+      CHECK(made({.version = HttpVersion::http1}, {.version = version}).version ==
+            HttpVersion::http1);
+    }
+    for (const auto version : {HttpVersion::http3, HttpVersion::http3_only}) {
       CHECK(refusal({.version = version}) == errc::unsupported);
+      CHECK(options_refusal({.version = version}) == errc::unsupported);
     }
   }
 

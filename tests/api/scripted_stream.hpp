@@ -26,7 +26,7 @@ struct StreamLog {
 };
 
 /// A Stream that brings given pieces, and after them the end, a failure, or nothing at all.
-class ScriptedStream final : public detail::Stream {
+class ScriptedStream final : public detail::ReadyStream {
  public:
   enum class Then { end, fail, hang };
 

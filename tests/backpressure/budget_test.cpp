@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -21,6 +22,9 @@ struct OpenBody {
   Reader reader;
   Tally tally;
 };
+
+// A slab of one write with its header, and one that is just being emptied.
+constexpr std::size_t kOneHeldWrite = 2 * (kOneWrite + 64);
 
 // `count` bodies, each read a little and then left alone.
 std::vector<OpenBody> open_many(Client& client, const Firehose& server, std::size_t count,
@@ -43,17 +47,17 @@ TEST_CASE("A hundred stalled bodies share the memory budget, and each completes 
   const std::size_t count = sized<std::size_t>(40, 100, 100);
   const std::size_t budget = sized<std::size_t>(16, 64, 64) * kMiB;
   const std::uint64_t size = sized<std::uint64_t>(3, 8, 32) * kMiB;
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Firehose server({.tls = tls, .send_buffer = 64 * static_cast<int>(kKiB)});
-    ClientOptions options = trusting(server);
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    Firehose server(protocol.server(64 * static_cast<int>(kKiB)));
+    ClientOptions options = trusting(server, protocol);
     if (test_size() == Size::small) options.memory_budget = budget;
     CHECK(options.memory_budget == budget);
     Client client(options);
     std::vector<OpenBody> bodies = open_many(client, server, count, size);
     REQUIRE(wait_until_paused(client, count));
     const ClientStats stalled = client.stats();
-    CHECK(stalled.queue_memory <= budget + count * kSlab);
+    CHECK(stalled.queue_memory <= budget + count * kOneWrite);
     CHECK(stalled.queue_memory > budget / 2);
     std::size_t least = kHighWater;
     std::size_t most = 0;
@@ -74,11 +78,11 @@ TEST_CASE("A hundred stalled bodies share the memory budget, and each completes 
       open.erase(open.begin() + static_cast<std::ptrdiff_t>(place));
     }
     const ClientStats end = client.stats();
-    CHECK(end.peak_queue_memory <= budget + count * kSlab);
+    CHECK(end.peak_queue_memory <= budget + count * kOneWrite);
     CHECK(end.queue_memory == 0);
     CHECK(end.paused == 0);
     CHECK(end.pauses == end.resumes);
-    MESSAGE(count, " stalled bodies", over(tls), ": queue memory ", mib(stalled.queue_memory),
+    MESSAGE(count, " stalled bodies", over(protocol), ": queue memory ", mib(stalled.queue_memory),
             " stalled, ", mib(end.peak_queue_memory), " peak, budget ", mib(budget),
             "; queued each ", least, " to ", most, "; pauses ", end.pauses,
             ", wake-ups for credit ", end.credit_wakeups);
@@ -103,10 +107,36 @@ TEST_CASE("Stalled bodies leave memory for one that is read") {
   CHECK(stats.peak_queued < kHighWater + kOneWrite);
   CHECK(stats.pauses == stats.resumes);
   CHECK(client.stats().paused == count);
-  CHECK(client.stats().peak_queue_memory <= budget + (count + 1) * kSlab);
+  CHECK(client.stats().peak_queue_memory <= budget + (count + 1) * kOneWrite);
   MESSAGE("active body of ", mib(size), " beside ", count, " stalled ones: peak_queued ",
           stats.peak_queued, ", pauses ", stats.pauses);
   for (OpenBody& body : stalled) body.reader.cancel();
+}
+
+TEST_CASE("Among a hundred bodies that share the budget, each gets its turn while the rest stall") {
+  constexpr auto kTurn = std::chrono::seconds(2);
+  const std::size_t count = sized<std::size_t>(40, 100, 100);
+  const std::uint64_t step = 256 * kKiB;
+  Firehose server({.send_buffer = 64 * static_cast<int>(kKiB)});
+  Client client;
+  const std::size_t budget = ClientOptions().memory_budget;
+  std::vector<OpenBody> bodies = open_many(client, server, count, 8 * kMiB);
+  REQUIRE(wait_until_paused(client, count));
+  for (int round = 0; round < sized(1, 2, 8); ++round) {
+    for (std::size_t i = 0; i < count; ++i) {
+      CAPTURE(i);
+      OpenBody& body = bodies[(i * 37) % count];
+      const std::uint64_t until = body.tally.bytes + step;
+      while (body.tally.bytes < until) {
+        const ReadResult result = body.reader.read_until(std::chrono::steady_clock::now() + kTurn);
+        REQUIRE(result.status == ReadStatus::data);
+        body.tally.take(result.chunk.bytes());
+      }
+      CHECK_FALSE(body.tally.wrong);
+    }
+  }
+  CHECK(client.stats().peak_queue_memory <= budget + count * kOneWrite);
+  for (OpenBody& body : bodies) CHECK(body.tally.read(body.reader).is_whole(8 * kMiB));
 }
 
 TEST_CASE("A budget below one write still lets many bodies through one after the other") {
@@ -118,13 +148,13 @@ TEST_CASE("A budget below one write still lets many bodies through one after the
   Client client(options);
   std::vector<OpenBody> bodies = open_many(client, server, count, size);
   REQUIRE(wait_until_paused(client, count));
-  CHECK(client.stats().queue_memory <= 1 + count * kSlab);
+  CHECK(client.stats().queue_memory <= 1 + count * kOneHeldWrite);
   for (std::size_t i = count; i-- > 0;) {
     CHECK(bodies[i].tally.read(bodies[i].reader).is_whole(size));
     // One write to begin with, one that crosses the mark, and the last, which is never paused.
     CHECK(bodies[i].reader.stats().peak_queued <= 3 * kOneWrite);
   }
-  CHECK(client.stats().peak_queue_memory <= 1 + count * kSlab);
+  CHECK(client.stats().peak_queue_memory <= 1 + count * kOneHeldWrite);
   CHECK(client.stats().pauses == client.stats().resumes);
 }
 

@@ -90,10 +90,29 @@ inline bool wait_until_paused(const Client& client, std::size_t count = 1) {
   return false;
 }
 
-inline std::string over(bool tls) { return tls ? ", TLS" : ", plain"; }
+/// How the bytes travel.
+struct Protocol {
+  const char* name;
+  bool tls;
+  HttpVersion version;
 
-inline ClientOptions trusting(const harness::Firehose& server, ClientOptions options = {}) {
+  bool http2() const noexcept { return version != HttpVersion::http1; }
+  harness::FirehoseOptions server(int send_buffer = 0) const {
+    return {.tls = tls, .send_buffer = send_buffer, .http2 = http2()};
+  }
+};
+
+inline constexpr Protocol kProtocols[] = {{"h1", false, HttpVersion::http1},
+                                          {"h1 + TLS", true, HttpVersion::http1},
+                                          {"h2c", false, HttpVersion::http2_prior_knowledge},
+                                          {"h2", true, HttpVersion::http2}};
+
+inline std::string over(const Protocol& protocol) { return std::string(", ") + protocol.name; }
+
+inline ClientOptions trusting(const harness::Firehose& server, const Protocol& protocol,
+                              ClientOptions options = {}) {
   options.tls.ca_pem = server.ca_pem();
+  options.version = protocol.version;
   return options;
 }
 

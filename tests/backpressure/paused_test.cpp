@@ -32,6 +32,10 @@ bool wait_for_end(const Firehose& server, BodyState state) {
   });
 }
 
+bool wait_for_no_connection(const Firehose& server) {
+  return server.wait_for([](const FirehoseStats& now) { return now.connections_open == 0; });
+}
+
 /// Waits until no transfer of `client` is under way.
 bool wait_until_idle(const Client& client) {
   for (int looks = 0; looks < 3000; ++looks) {
@@ -46,10 +50,10 @@ bool wait_until_idle(const Client& client) {
 TEST_SUITE_BEGIN("backpressure");
 
 TEST_CASE("A peer that closes while the body is paused is found behind all bytes it sent") {
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Firehose server({.tls = tls});
-    Client client(trusting(server));
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    Firehose server(protocol.server());
+    Client client(trusting(server, protocol));
     Response response =
         client.fetch(url_of(server, 16 * kMiB, "&cut_after=" + std::to_string(kSent)));
     REQUIRE(wait_for_end(server, BodyState::cut));
@@ -69,14 +73,14 @@ TEST_CASE("A peer that closes while the body is paused is found behind all bytes
 }
 
 TEST_CASE("A peer that resets while the body is paused is found behind the bytes that arrived") {
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Firehose server({.tls = tls});
-    Client client(trusting(server));
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    Firehose server(protocol.server());
+    Client client(trusting(server, protocol));
     Response response =
         client.fetch(url_of(server, 16 * kMiB, "&rst_after=" + std::to_string(kSent)));
     REQUIRE(wait_for_end(server, BodyState::cut));
-    REQUIRE(server.wait_for([](const FirehoseStats& now) { return now.connections_open == 0; }));
+    if (!protocol.http2()) REQUIRE(wait_for_no_connection(server));  // else a stream was reset
     REQUIRE(wait_until_paused(client));
     const std::uint64_t arrived = response.body.stats().received;
     Reader reader = response.body.reader();
@@ -89,8 +93,8 @@ TEST_CASE("A peer that resets while the body is paused is found behind the bytes
     CHECK(tally.failed_with(errc::truncated));
     CHECK(balanced(client.stats()));
     CHECK(client.stats().paused == 0);
-    MESSAGE("reset while paused", over(tls), ": ", arrived, " bytes had arrived, ", tally.bytes,
-            " of ", kSent, " were read");
+    MESSAGE("reset while paused", over(protocol), ": ", arrived, " bytes had arrived, ",
+            tally.bytes, " of ", kSent, " were read");
   }
 }
 
@@ -117,13 +121,39 @@ TEST_CASE("A peer that dies in the middle of a stalled body is found behind what
   }
 }
 
+TEST_CASE("A server that wants its PINGs answered cuts a paused HTTP/2 body, and no other") {
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    harness::FirehoseOptions options = protocol.server();
+    options.ping_interval = 100ms;
+    options.ping_timeout = 300ms;
+    Firehose server(options);
+    Client client(trusting(server, protocol));
+    Response response = client.fetch(url_of(server, 16 * kMiB, ""));
+    REQUIRE(wait_until_paused(client));
+    const std::uint64_t arrived = response.body.stats().received;
+    if (protocol.http2()) {
+      REQUIRE(server.wait_for([](const FirehoseStats& now) { return now.ping_cuts == 1; }));
+    } else {
+      let_pass(1000ms);
+    }
+    Reader reader = response.body.reader();
+    Tally tally(2);
+    tally.read(reader);
+    CHECK(!tally.wrong);
+    CHECK(tally.bytes >= arrived);
+    CHECK(tally.failed_with(errc::truncated) == protocol.http2());
+    CHECK(tally.is_whole(16 * kMiB) != protocol.http2());
+  }
+}
+
 TEST_CASE("A body that was sent whole while it was paused ends after its last byte") {
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
     for (const std::string framing : {"", "&chunked=1", "&no_length=1"}) {
       CAPTURE(framing);
-      Firehose server({.tls = tls});
-      Client client(trusting(server));
+      Firehose server(protocol.server());
+      Client client(trusting(server, protocol));
       Response response = client.fetch(url_of(server, kSent, framing));
       REQUIRE(wait_for_end(server, BodyState::finished));
       REQUIRE(wait_until_paused(client));
@@ -137,10 +167,10 @@ TEST_CASE("A body that was sent whole while it was paused ends after its last by
 }
 
 TEST_CASE("The idle timeout does not run while the body is paused") {
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Firehose server({.tls = tls});
-    Client client(trusting(server));
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    Firehose server(protocol.server());
+    Client client(trusting(server, protocol));
     Response response = client.fetch(url_of(server, 16 * kMiB, ""), {.idle_timeout = 250ms});
     REQUIRE(wait_until_paused(client));
     let_pass(750ms);
@@ -181,15 +211,15 @@ TEST_CASE("The idle timeout starts anew and in full when the body goes on") {
 }
 
 TEST_CASE("A body that nobody reads for the consumer timeout fails behind what was queued") {
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Firehose server({.tls = tls});
-    Client client(trusting(server));
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    Firehose server(protocol.server());
+    Client client(trusting(server, protocol));
     const auto begun = steady_clock::now();
     Response response = client.fetch(url_of(server, 16 * kMiB, ""), {.consumer_timeout = 200ms});
     REQUIRE(wait_until_idle(client));
     CHECK(steady_clock::now() - begun >= 200ms);
-    REQUIRE(server.wait_for([](const FirehoseStats& now) { return now.connections_open == 0; }));
+    REQUIRE(wait_for_end(server, BodyState::vanished));
     const std::uint64_t queued = response.body.stats().queued;
     CHECK(queued >= kUnreadHighWater);
     Reader reader = response.body.reader();

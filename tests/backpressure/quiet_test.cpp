@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backpressure/checked.hpp"
@@ -28,9 +29,9 @@ struct Row {
   std::size_t read_first = 0;  // bytes
 };
 
-void stay_quiet(Firehose& server, const Row& row) {
+void stay_quiet(Firehose& server, const Protocol& protocol, const Row& row) {
   CAPTURE(row.name);
-  Client client(trusting(server));
+  Client client(trusting(server, protocol));
   std::vector<Reader> readers;
   std::vector<Tally> tallies;
   for (std::size_t i = 0; i < row.count; ++i) {
@@ -71,33 +72,36 @@ void stay_quiet(Firehose& server, const Row& row) {
 TEST_SUITE_BEGIN("backpressure");
 
 TEST_CASE("While all bodies are paused the I/O thread rests") {
-  for (const bool tls : {false, true}) {
-    // Of unknown length: its last bytes and its end are held back as well.
-    const std::string tail = "/bytes/" + std::to_string(kUnreadHighWater + 8 * kKiB) + "?chunked=1";
+  for (const Protocol& protocol : kProtocols) {
+    // Of unknown length: its last bytes and its end are held back as well, whatever the writes.
+    const std::string tail =
+        "/bytes/" + std::to_string(kUnreadHighWater + kOneWrite + kKiB) + "?chunked=1";
     for (const std::size_t count : {std::size_t{1}, std::size_t{50}}) {
       const std::string bodies = std::to_string(count) + (count == 1 ? " body" : " bodies");
       const std::string many = "/bytes/" + std::to_string(256 * kMiB) + "?chunked=0";
-      Firehose server({.tls = tls});
-      stay_quiet(server, {bodies + " unread" + over(tls), count, many});
+      Firehose server(protocol.server());
+      stay_quiet(server, protocol, {bodies + " unread" + over(protocol), count, many});
       if (count == 1) continue;
-      stay_quiet(server, {bodies + " read a little" + over(tls), count, many, false, 100'000});
+      stay_quiet(server, protocol,
+                 {bodies + " read a little" + over(protocol), count, many, false, 100'000});
     }
     for (const std::size_t count : {std::size_t{1}, std::size_t{50}}) {
-      Firehose server({.tls = tls});
-      stay_quiet(server,
-                 {std::to_string(count) + " last chunks paused" + over(tls), count, tail, true});
+      Firehose server(protocol.server());
+      stay_quiet(
+          server, protocol,
+          {std::to_string(count) + " last chunks paused" + over(protocol), count, tail, true});
     }
   }
 }
 
 TEST_CASE("A reader that drains wakes the I/O thread at most once per half buffer") {
   const std::uint64_t size = sized<std::uint64_t>(64, 512, 2048) * kMiB;
-  for (const bool tls : {false, true}) {
-    Firehose server({.tls = tls});
+  for (const Protocol& protocol : kProtocols) {
+    Firehose server(protocol.server());
     for (const std::size_t read_size : {std::size_t{1000}, 64 * kKiB, kMiB}) {
       CAPTURE(read_size);
       const std::uint64_t length = read_size == 1000 ? size / 4 : size;
-      Client client(trusting(server));
+      Client client(trusting(server, protocol));
       Reader reader = client.fetch(server.url("/bytes/" + std::to_string(length))).body.reader();
       std::vector<std::byte> room(read_size);
       Tally tally;
@@ -109,7 +113,7 @@ TEST_CASE("A reader that drains wakes the I/O thread at most once per half buffe
       const std::uint64_t most = length / (kHighWater / 2) + 2;  // the first read, and the end
       CHECK(stats.credit_wakeups <= most);
       CHECK(stats.pauses == stats.resumes);
-      MESSAGE("drained ", mib(length), over(tls), " by ", read_size,
+      MESSAGE("drained ", mib(length), over(protocol), " by ", read_size,
               " bytes: ", stats.credit_wakeups, " wake-ups for credit (at most ", most, "), ",
               stats.pauses, " pauses, ", stats.wakeups, " turns of the loop");
     }
@@ -118,11 +122,11 @@ TEST_CASE("A reader that drains wakes the I/O thread at most once per half buffe
 
 TEST_CASE("A pause and its resume cost the I/O thread less than 100 us") {
   const std::uint64_t size = sized<std::uint64_t>(16, 64, 256) * kMiB;
-  for (const bool tls : {false, true}) {
-    Firehose server({.tls = tls});
+  for (const Protocol& protocol : kProtocols) {
+    Firehose server(protocol.server());
     ClientOptions options;
     options.high_water = kOneWrite;  // a pause after each write or two
-    Client client(trusting(server, options));
+    Client client(trusting(server, protocol, options));
     Reader reader = client.fetch(server.url("/bytes/" + std::to_string(size))).body.reader();
     REQUIRE(wait_until_paused(client));
     const auto before = io_thread_time();
@@ -133,16 +137,16 @@ TEST_CASE("A pause and its resume cost the I/O thread less than 100 us") {
     CHECK(reader.stats().pauses == cycles);
     const auto each = cpu / static_cast<std::int64_t>(cycles);
     if (!under_sanitizer()) CHECK(each < 100us);
-    MESSAGE(cycles, " pauses and resumes", over(tls), " over ", mib(size), ": ", each.count(),
+    MESSAGE(cycles, " pauses and resumes", over(protocol), " over ", mib(size), ": ", each.count(),
             " ns of the I/O thread each, bytes included");
   }
 }
 
 TEST_CASE("A reader that keeps up never wakes the I/O thread") {
   const std::uint64_t size = sized<std::uint64_t>(1, 8, 64) * kMiB;
-  for (const bool tls : {false, true}) {
-    Firehose server({.tls = tls});
-    Client client(trusting(server));
+  for (const Protocol& protocol : kProtocols) {
+    Firehose server(protocol.server());
+    Client client(trusting(server, protocol));
     // Shorter than the unread mark each, so that no moment's delay can make them pause.
     const std::uint64_t length = kUnreadHighWater - kOneWrite;
     std::uint64_t bodies = 0;
@@ -152,8 +156,11 @@ TEST_CASE("A reader that keeps up never wakes the I/O thread") {
     }
     CHECK(client.stats().pauses == 0);
     CHECK(client.stats().credit_wakeups == 0);
-    CHECK(client.stats().connections_opened == 1);
-    MESSAGE(bodies, " bodies never paused", over(tls), ": ", client.stats().credit_wakeups,
+    // libcurl 7 cannot use such a connection again.
+    const bool fresh =
+        std::string_view(protocol.name) == "h2c" && client.stats().libcurl.starts_with("7.");
+    CHECK(client.stats().connections_opened == (fresh ? bodies : 1));
+    MESSAGE(bodies, " bodies never paused", over(protocol), ": ", client.stats().credit_wakeups,
             " wake-ups for credit");
   }
 }

@@ -25,8 +25,7 @@ struct ServedBody {
 /// alone. It is asked through another client.
 class ServeProcess {
  public:
-  explicit ServeProcess(bool tls)
-      : child_(tls ? Words{program(), "serve", "--tls"} : Words{program(), "serve"}) {
+  ServeProcess(bool tls, bool http2) : child_(command(tls, http2)) {
     const std::string ready = child_.line();
     url_ = field(ready, "\"url\":\"", "\"").value_or("");
     if (url_.empty()) throw std::runtime_error("weir-harness serve did not start: " + ready);
@@ -70,7 +69,12 @@ class ServeProcess {
   }
 
  private:
-  using Words = std::vector<std::string>;
+  static std::vector<std::string> command(bool tls, bool http2) {
+    std::vector<std::string> words{program(), "serve"};
+    if (tls) words.emplace_back("--tls");
+    if (http2) words.emplace_back("--http2");
+    return words;
+  }
   static std::string program() {
     const char* const name = std::getenv("WEIR_HARNESS");
     if (name == nullptr) throw std::runtime_error("WEIR_HARNESS must name the program");

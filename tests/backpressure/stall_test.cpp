@@ -23,7 +23,7 @@ constexpr std::uint64_t kSeed = 7;
 /// A body of the server in another process, and the client that stalls in it.
 struct Row {
   std::string name;
-  bool tls = false;
+  Protocol protocol = kProtocols[0];
   std::uint64_t size = 0;
   std::string more{};  // of the URL
   std::size_t high_water = kHighWater;
@@ -32,14 +32,20 @@ struct Row {
   bool main = false;  // SHA-256, the bare socket, and a long stall at full size
 };
 
+const Protocol& kTls = kProtocols[1];
+const Protocol& kH2c = kProtocols[2];
+const Protocol& kH2 = kProtocols[3];
+
+constexpr double framed(double payload) { return (payload + 9) / payload; }   // in DATA frames
 constexpr double record(double payload) { return (payload + 22) / payload; }  // of TLS 1.3
 
 void run_row(const Row& row) {
   CAPTURE(row.name);
-  ServeProcess server(row.tls);
+  ServeProcess server(row.protocol.tls, row.protocol.http2());
   ClientOptions options;
   options.high_water = row.high_water;
   options.tls.ca_pem = server.ca_pem();
+  options.version = row.protocol.version;
   Client client(options);
   CHECK(client.fetch(server.url("/bytes/1000000")).bytes().size() == 1'000'000);
 
@@ -57,7 +63,7 @@ void run_row(const Row& row) {
   stall.wait_until_stuck = [&] { return server.wait_until_blocked(path); };
   stall.got_rid_of = [&] { return server.record(path).value().accepted; };
   if (row.main) stall.stand_still = sized(100ms, 500ms, 5000ms);
-  if (row.main && !row.tls) {
+  if (row.main && !row.protocol.tls && !row.protocol.http2()) {
     stall.bare_share = [&](std::uint64_t received) -> std::optional<std::uint64_t> {
       const std::string other = path + "&tag=bare";
       BareSocket bare(server.port(), other);
@@ -77,10 +83,22 @@ TEST_CASE("A reader that stalls inside a large body holds the server, not memory
   const std::uint64_t size = sized<std::uint64_t>(64, 256, 1024) * kMiB;
   run_row({.name = "stall, plain", .size = size, .read_before = size / 4, .main = true});
   run_row({.name = "stall, TLS",
-           .tls = true,
+           .protocol = kTls,
            .size = size,
            .read_before = size / 4,
            .wire_per_body = record(16384),
+           .main = true});
+  run_row({.name = "stall, h2c",
+           .protocol = kH2c,
+           .size = size,
+           .read_before = size / 4,
+           .wire_per_body = framed(16384),
+           .main = true});
+  run_row({.name = "stall, h2",
+           .protocol = kH2,
+           .size = size,
+           .read_before = size / 4,
+           .wire_per_body = framed(16384) * record(16384),
            .main = true});
 }
 
@@ -89,7 +107,7 @@ TEST_CASE("A server that writes 200 bytes at a time is held at the same mark") {
   run_row(
       {.name = "200-byte writes, plain", .size = size, .more = "&write=200", .read_before = kMiB});
   run_row({.name = "200-byte writes, TLS",
-           .tls = true,
+           .protocol = kTls,
            .size = size,
            .more = "&write=200",
            .read_before = kMiB,
@@ -99,6 +117,18 @@ TEST_CASE("A server that writes 200 bytes at a time is held at the same mark") {
            .more = "&write=200&chunked=1",
            .read_before = kMiB,
            .wire_per_body = 206.0 / 200});
+  run_row({.name = "200-byte frames, h2c",
+           .protocol = kH2c,
+           .size = size,
+           .more = "&write=200",
+           .read_before = kMiB,
+           .wire_per_body = framed(200)});
+  run_row({.name = "200-byte frames, h2",
+           .protocol = kH2,
+           .size = size,
+           .more = "&write=200",
+           .read_before = kMiB,
+           .wire_per_body = framed(200) * record(209)});
 }
 
 TEST_CASE("A server that writes single bytes is held at the same mark") {
@@ -110,7 +140,7 @@ TEST_CASE("A server that writes single bytes is held at the same mark") {
            .read_before = 10'000,
            .wire_per_body = 6});
   run_row({.name = "1-byte writes, TLS",
-           .tls = true,
+           .protocol = kTls,
            .size = high + 768 * kKiB,
            .more = "&write=1",
            .high_water = high,
@@ -127,7 +157,9 @@ TEST_CASE("A server that writes single bytes is held at the same mark") {
 TEST_CASE("A body that nobody reads stops at the unread mark") {
   const std::uint64_t size = sized<std::uint64_t>(24, 32, 256) * kMiB;
   run_row({.name = "unread, plain", .size = size});
-  run_row({.name = "unread, TLS", .tls = true, .size = size, .wire_per_body = record(16384)});
+  run_row({.name = "unread, TLS", .protocol = kTls, .size = size, .wire_per_body = record(16384)});
+  run_row({.name = "unread, h2c", .protocol = kH2c, .size = size});
+  run_row({.name = "unread, h2", .protocol = kH2, .size = size, .wire_per_body = record(16384)});
   run_row({.name = "unread, 200-byte writes", .size = size, .more = "&write=200"});
 }
 

@@ -39,10 +39,10 @@ TEST_SUITE_BEGIN("backpressure");
 TEST_CASE("Many unread bodies hold one unread mark each, and all of them complete") {
   const std::size_t count = sized<std::size_t>(10, 50, 100);
   const std::uint64_t size = 16 * kMiB;  // longer than the kernel's buffers
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Firehose server({.tls = tls, .send_buffer = 64 * static_cast<int>(kKiB)});
-    Client client(trusting(server));
+  for (const Protocol& protocol : kProtocols) {
+    CAPTURE(protocol.name);
+    Firehose server(protocol.server(64 * static_cast<int>(kKiB)));
+    Client client(trusting(server, protocol));
     std::vector<Response> responses = fetch_many(client, server, count, size);
     REQUIRE(server.wait_until_blocked({.bodies = count}, std::chrono::seconds(30)));
 
@@ -60,9 +60,9 @@ TEST_CASE("Many unread bodies hold one unread mark each, and all of them complet
     CHECK(stalled.paused == count);
     CHECK(stalled.queue_memory <= queued + count * 2 * kSlab);
     CHECK(stalled.active == count);
-    MESSAGE(count, " unread bodies", over(tls), ": at most ", most, " queued each, ", mib(queued),
-            " in all, queue memory ", mib(stalled.queue_memory), ", server got rid of ",
-            mib(server.stats().bytes_accepted));
+    MESSAGE(count, " unread bodies", over(protocol), ": at most ", most, " queued each, ",
+            mib(queued), " in all, queue memory ", mib(stalled.queue_memory),
+            ", server got rid of ", mib(server.stats().bytes_accepted));
 
     const std::size_t read_count = sized<std::size_t>(2, 10, count);
     for (std::size_t i = 0; i < read_count; ++i) {

@@ -74,8 +74,8 @@ class RefusingPort {
 }  // namespace
 
 TEST_SUITE("contract") {
-  TEST_CASE_TEMPLATE("Body: one that is cut is truncated after its good bytes", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Body: one that is cut is truncated after its good bytes", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     for (const auto framing : {"", "&chunked=1"}) {
       CAPTURE(framing);
@@ -99,8 +99,8 @@ TEST_SUITE("contract") {
     }
   }
 
-  TEST_CASE_TEMPLATE("Body: one that is cut while paused loses nothing that came before", T, Memory,
-                     Http1, Https1) {
+  TEST_CASE_TEMPLATE("Body: one that is cut while paused loses nothing that came before", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     constexpr std::uint64_t kCut = 24'000'000;
     Response response =
@@ -112,8 +112,8 @@ TEST_SUITE("contract") {
     CHECK(seen.code() == errc::truncated);
   }
 
-  TEST_CASE_TEMPLATE("Body: text() of one that is cut throws, and is used then", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Body: text() of one that is cut throws, and is used then", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     Response response = transport.client().fetch(transport.url("/bytes/9000?cut_after=3000"));
     CHECK(code_of([&] { response.text(); }) == errc::truncated);
@@ -121,8 +121,7 @@ TEST_SUITE("contract") {
     CHECK(response.body.stats().received == 3000);
   }
 
-  TEST_CASE_TEMPLATE("fetch: closed before the headers is connection_lost", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("fetch: closed before the headers is connection_lost", T, WEIR_TRANSPORTS) {
     T transport;
     for (const auto query : {"?before=headers&how=fin", "?before=headers&how=rst"}) {
       CAPTURE(query);
@@ -137,7 +136,8 @@ TEST_SUITE("contract") {
     CHECK(transport.client().fetch(transport.url("/status/200")).ok());
   }
 
-  TEST_CASE_TEMPLATE("fetch: closed inside the headers is connection_lost", T, Http1, Https1) {
+  TEST_CASE_TEMPLATE("fetch: closed inside the headers is connection_lost", T,
+                     WEIR_NETWORK_TRANSPORTS) {
     T transport;
     for (const auto query : {"?before=blank_line&how=fin", "?before=blank_line&how=rst"}) {
       CAPTURE(query);
@@ -146,7 +146,8 @@ TEST_SUITE("contract") {
     }
   }
 
-  TEST_CASE_TEMPLATE("Body: a reset is truncated, and no byte is wrong", T, Http1, Https1) {
+  TEST_CASE_TEMPLATE("Body: a reset is truncated, and no byte is wrong", T,
+                     WEIR_NETWORK_TRANSPORTS) {
     T transport;
     Response response = transport.client().fetch(transport.url("/bytes/100000?rst_after=50000"));
     const Seen seen = read_all(response);
@@ -178,8 +179,8 @@ TEST_SUITE("contract") {
     CHECK(transport.client().stats().connections_opened == 2);
   }
 
-  TEST_CASE_TEMPLATE("fetch: a server that never answers runs into headers_timeout", T, Memory,
-                     Http1, Https1) {
+  TEST_CASE_TEMPLATE("fetch: a server that never answers runs into headers_timeout", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     for (const auto method : {"GET", "POST"}) {
       const bool post = std::string_view(method) == "POST";
@@ -197,8 +198,8 @@ TEST_SUITE("contract") {
     CHECK(transport.wait_until_quiet());
   }
 
-  TEST_CASE_TEMPLATE("fetch: a server that drips headers runs into headers_timeout", T, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("fetch: a server that drips headers runs into headers_timeout", T,
+                     WEIR_NETWORK_TRANSPORTS) {
     T transport;
     const auto error = error_of([&] {
       transport.client().fetch(transport.url("/drip_headers?ms=10"), {.headers_timeout = 100ms});
@@ -209,7 +210,7 @@ TEST_SUITE("contract") {
   }
 
   TEST_CASE_TEMPLATE("Body: a server that stalls runs into idle_timeout after the good bytes", T,
-                     Memory, Http1, Https1) {
+                     WEIR_TRANSPORTS) {
     T transport;
     Response response = transport.client().fetch(transport.url("/bytes/100000?stall_after=50000"),
                                                  {.idle_timeout = 100ms});
@@ -222,8 +223,7 @@ TEST_SUITE("contract") {
     CHECK(transport.wait_until_quiet());
   }
 
-  TEST_CASE_TEMPLATE("Body: idle_timeout does not run while nobody reads", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Body: idle_timeout does not run while nobody reads", T, WEIR_TRANSPORTS) {
     T transport;
     constexpr std::uint64_t kSize = 20'000'000;
     Response response =
@@ -246,8 +246,7 @@ TEST_SUITE("contract") {
     CHECK(reader.stats().paused_for >= 800ms);
   }
 
-  TEST_CASE_TEMPLATE("Body: one that nobody reads runs into consumer_timeout", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Body: one that nobody reads runs into consumer_timeout", T, WEIR_TRANSPORTS) {
     T transport;
     Response response =
         transport.client().fetch(transport.url("/bytes/100000000"), {.consumer_timeout = 100ms});
@@ -263,7 +262,7 @@ TEST_SUITE("contract") {
     CHECK(balanced(transport.client().stats()));
   }
 
-  TEST_CASE_TEMPLATE("fetch: total_timeout ends it in every phase", T, Memory, Http1, Https1) {
+  TEST_CASE_TEMPLATE("fetch: total_timeout ends it in every phase", T, WEIR_TRANSPORTS) {
     T transport;
     SUBCASE("before the headers") {
       const auto error = error_of(
@@ -290,7 +289,7 @@ TEST_SUITE("contract") {
     CHECK(transport.wait_until_quiet());
   }
 
-  TEST_CASE_TEMPLATE("fetch: the longest timeouts are as good as none", T, Memory, Http1) {
+  TEST_CASE_TEMPLATE("fetch: the longest timeouts are as good as none", T, WEIR_TRANSPORTS) {
     T transport;
     constexpr auto kLong = milliseconds::max();
     Response response =
@@ -305,7 +304,8 @@ TEST_SUITE("contract") {
     CHECK(read_all(other) == 1'000'000);
   }
 
-  TEST_CASE_TEMPLATE("fetch: a header block beyond the limits is too_large", T, Http1, Https1) {
+  TEST_CASE_TEMPLATE("fetch: a header block beyond the limits is too_large", T,
+                     WEIR_NETWORK_TRANSPORTS) {
     T transport({.max_header_bytes = 10'000, .max_header_fields = 50});
     const auto fetch = [&](const char* path) {
       return error_of([&] { transport.client().fetch(transport.url(path)); });

@@ -43,8 +43,8 @@ Seen read_once(Reader& reader, std::uint64_t seed) {
 }  // namespace
 
 TEST_SUITE("contract") {
-  TEST_CASE_TEMPLATE("Body: one that nobody reads stops at 256 KiB and one write", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Body: one that nobody reads stops at 256 KiB and one write", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     Response response = get_large(transport, 1);
     REQUIRE(transport.wait_until_blocked());
@@ -61,8 +61,8 @@ TEST_SUITE("contract") {
     CHECK(balanced(transport.client().stats()));
   }
 
-  TEST_CASE_TEMPLATE("Reader: one that stops stops the server, and then gets every byte", T, Memory,
-                     Http1, Https1) {
+  TEST_CASE_TEMPLATE("Reader: one that stops stops the server, and then gets every byte", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     Response response = get_large(transport, 2);
     Reader reader = response.body.reader();
@@ -70,7 +70,7 @@ TEST_SUITE("contract") {
     REQUIRE(transport.wait_until_blocked());
     const BodyStats stalled = reader.stats();
     CHECK(stalled.paused);
-    CHECK(stalled.queued >= kHigh);
+    CHECK(stalled.queued + seen.bytes >= kHigh);  // the read may have come after the pause
     CHECK(stalled.peak_queued <= kHigh + kOneWrite);
     CHECK(balanced(transport.client().stats()));
     CHECK(read_on(reader, 2, seen) == kLarge);
@@ -82,8 +82,8 @@ TEST_SUITE("contract") {
     CHECK(!done.paused);
   }
 
-  TEST_CASE_TEMPLATE("Reader: odd watermarks bound the queue and lose nothing", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Reader: odd watermarks bound the queue and lose nothing", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     struct Row {
       std::size_t high, low;
@@ -103,7 +103,7 @@ TEST_SUITE("contract") {
     CHECK(balanced(transport.client().stats()));
   }
 
-  TEST_CASE_TEMPLATE("Reader: small reads drain as well as large ones", T, Memory, Http1, Https1) {
+  TEST_CASE_TEMPLATE("Reader: small reads drain as well as large ones", T, WEIR_TRANSPORTS) {
     T transport;
     Response response =
         transport.client().fetch(transport.url("/bytes/300007?seed=4"), {.high_water = 10'000});
@@ -119,8 +119,8 @@ TEST_SUITE("contract") {
     CHECK(reader.stats().peak_queued <= 10'000 + kAbove);
   }
 
-  TEST_CASE_TEMPLATE("Client: two stalled bodies hold up neither each other nor a third", T, Memory,
-                     Http1, Https1) {
+  TEST_CASE_TEMPLATE("Client: two stalled bodies hold up neither each other nor a third", T,
+                     WEIR_TRANSPORTS) {
     T transport;
     Response first = get_large(transport, 10);
     Response second = get_large(transport, 11);
@@ -142,8 +142,8 @@ TEST_SUITE("contract") {
     CHECK(balanced(transport.client().stats()));
   }
 
-  TEST_CASE_TEMPLATE("Client: stalled bodies share its budget, and all get their bytes", T, Memory,
-                     Http1, Https1) {
+  TEST_CASE_TEMPLATE("Client: stalled bodies share its budget, and all get their bytes", T,
+                     WEIR_TRANSPORTS) {
     constexpr std::size_t kBudget = std::size_t{1} << 20;
     constexpr std::size_t kBodies = 12;
     T transport({.memory_budget = kBudget});
@@ -165,8 +165,7 @@ TEST_SUITE("contract") {
     CHECK(balanced(transport.client().stats()));
   }
 
-  TEST_CASE_TEMPLATE("Client: readers at different paces all get their bytes", T, Memory, Http1,
-                     Https1) {
+  TEST_CASE_TEMPLATE("Client: readers at different paces all get their bytes", T, WEIR_TRANSPORTS) {
     T transport({.high_water = 131'072});
     std::vector<std::future<bool>> workers;
     for (std::uint64_t worker = 0; worker < 4; ++worker) {

@@ -254,6 +254,18 @@ void PatternDriver::wait_for(const std::function<bool(const Figures&)>& conditio
   changed_.wait(lock, [&] { return condition(published_); });
 }
 
+void PatternDriver::settle() const {
+  for (int turns = 0; turns < 2; ++turns) {  // the first may have begun before
+    std::uint64_t before = 0;
+    wait_for([&](const Figures& now) {
+      before = now.turns;
+      return true;
+    });
+    bell_hub_->ring();
+    wait_for([&](const Figures& now) { return now.turns > before; });
+  }
+}
+
 void PatternDriver::run() {
   hub_->io.acquire();
   while (turn()) {
@@ -303,6 +315,7 @@ void PatternDriver::begin(std::shared_ptr<net::Exchange> exchange) {
 }
 
 void PatternDriver::publish() {
+  ++now_.turns;
   now_.active = answers_.size();
   now_.blocked = static_cast<std::uint64_t>(std::count_if(
       answers_.begin(), answers_.end(), [](const auto& answer) { return answer->paused(); }));

@@ -34,10 +34,13 @@ class PatternDriver final : public net::Driver {
     std::uint64_t active = 0;
     std::uint64_t blocked = 0;  // active ones whose body is paused
     std::uint64_t connections_opened = 0;
-    std::uint64_t idle = 0;  // connections
+    std::uint64_t idle = 0;   // connections
+    std::uint64_t turns = 0;  // of the I/O thread
   };
   /// Waits until `condition` holds, looking again after each turn of the I/O thread.
   void wait_for(const std::function<bool(const Figures&)>& condition) const;
+  /// Waits until the I/O thread has acted on every read so far.
+  void settle() const;
 
  private:
   class BellHub;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <curl/curl.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -12,18 +14,29 @@
 #include <utility>
 
 #include "api/client_state.hpp"
+#include "base/ascii.hpp"
 #include "contract/pattern_driver.hpp"
+#include "net/curl_quirks.hpp"
 #include "weir/harness/firehose.hpp"
 #include "weir/weir.hpp"
 
 // The transports that every behaviour is run over. Each has a client, and the server that
-// answers it: url() of a path, and what the server can tell of the transfers.
+// answers it: url() of a path, and what the server can tell of the transfers. What differs by
+// nature between them they tell themselves:
+// - kVersion, which responses arrive by;
+// - reuses(): an idle connection is used again. If not, each request opens one;
+// - keeps_reset(): the connection of a body that is dropped with a little left, which does not
+//   come, is kept.
 
 namespace weir::test {
 
 /// No network: the answers come from memory, on an I/O thread.
 class Memory {
  public:
+  static constexpr HttpVersion kVersion = HttpVersion::http1;
+  static bool reuses() { return true; }
+  static bool keeps_reset() { return false; }
+
   explicit Memory(ClientOptions options = {}) {
     auto driver = std::make_unique<PatternDriver>(options.memory_budget);
     driver_ = driver.get();
@@ -41,6 +54,7 @@ class Memory {
   }
   /// Waits until `count` bodies are held up by their readers.
   bool wait_until_blocked(std::size_t count = 1) {
+    driver_->settle();
     driver_->wait_for([count](const auto& now) { return now.blocked >= count; });
     return true;
   }
@@ -58,8 +72,8 @@ class Memory {
 /// A Firehose on the loopback interface.
 class Loopback {
  public:
-  Loopback(ClientOptions options, bool tls) : server_({.tls = tls}) {
-    if (tls) options.tls.ca_pem = server_.ca_pem();
+  Loopback(ClientOptions options, const harness::FirehoseOptions& server) : server_(server) {
+    if (server.tls) options.tls.ca_pem = server_.ca_pem();
     client_ = std::make_unique<Client>(std::move(options));
   }
 
@@ -83,15 +97,56 @@ class Loopback {
   std::unique_ptr<Client> client_;
 };
 
-class Http1 : public Loopback {
+template <bool kTls>
+class Http1Loopback : public Loopback {
  public:
-  explicit Http1(ClientOptions options = {}) : Loopback(std::move(options), false) {}
-};
+  static constexpr HttpVersion kVersion = HttpVersion::http1;
+  static bool reuses() { return true; }
+  static bool keeps_reset() { return false; }
+  /// How the request's head, as the server shows it, begins, and names a field.
+  static std::string request_line(std::string_view path) {
+    return "GET " + std::string(path) + " HTTP/1.1\r\n";
+  }
+  static std::string wire_name(std::string name) { return name; }
 
-class Https1 : public Loopback {
- public:
-  explicit Https1(ClientOptions options = {}) : Loopback(std::move(options), true) {}
+  explicit Http1Loopback(ClientOptions options = {})
+      : Loopback(std::move(options), {.tls = kTls}) {}
 };
+using Http1 = Http1Loopback<false>;
+using Https1 = Http1Loopback<true>;
+
+/// By ALPN with TLS, by prior knowledge without.
+template <bool kTls>
+class Http2Loopback : public Loopback {
+ public:
+  static constexpr HttpVersion kVersion = HttpVersion::http2;
+  static bool reuses() {
+    return kTls ||
+           !net::CurlQuirks::of(curl_version_info(CURLVERSION_NOW)->version_num).h2c_only_once;
+  }
+  static bool keeps_reset() { return reuses(); }
+  static std::string request_line(std::string_view path) {
+    return ":path: " + std::string(path) + "\r\n";
+  }
+  static std::string wire_name(std::string name) {
+    std::transform(name.begin(), name.end(), name.begin(), detail::to_lower);
+    return name;
+  }
+
+  explicit Http2Loopback(ClientOptions options = {})
+      : Loopback(over_http2(std::move(options)), {.tls = kTls, .http2 = true}) {}
+
+ private:
+  static ClientOptions over_http2(ClientOptions options) {
+    options.version = kTls ? HttpVersion::http2 : HttpVersion::http2_prior_knowledge;
+    return options;
+  }
+};
+using Http2 = Http2Loopback<true>;
+using H2c = Http2Loopback<false>;
+
+#define WEIR_NETWORK_TRANSPORTS Http1, Https1, Http2, H2c
+#define WEIR_TRANSPORTS Memory, WEIR_NETWORK_TRANSPORTS
 
 /// Gives way to the other threads until `condition` holds; gives up, false, after very long.
 template <class Condition>
@@ -178,3 +233,5 @@ inline bool balanced(const ClientStats& stats) {
 TYPE_TO_STRING(weir::test::Memory);
 TYPE_TO_STRING(weir::test::Http1);
 TYPE_TO_STRING(weir::test::Https1);
+TYPE_TO_STRING(weir::test::Http2);
+TYPE_TO_STRING(weir::test::H2c);

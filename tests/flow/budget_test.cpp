@@ -45,7 +45,7 @@ bool reads_to_the_end(Flow& flow, Channel& channel) {
 
 TEST_SUITE_BEGIN("flow");
 
-TEST_CASE("Budget: the share is an eighth of what is free, and at least one write") {
+TEST_CASE("Budget: the share is an eighth of what is free, or one write at a time") {
   Budget budget(64 * kMiB);
   struct Row {
     std::size_t held, share;
@@ -54,19 +54,29 @@ TEST_CASE("Budget: the share is an eighth of what is free, and at least one writ
                       {32 * kMiB, 4 * kMiB},
                       {64 * kMiB - 8 * kOneWrite - 8, kOneWrite + 1},
                       {64 * kMiB - 8 * kOneWrite, kOneWrite},
-                      {64 * kMiB - 8, kOneWrite},
-                      {64 * kMiB, kOneWrite},
-                      {100 * kMiB, kOneWrite}};
+                      {64 * kMiB - 8 * kOneWrite + 1, 1},
+                      {64 * kMiB, 1},
+                      {100 * kMiB, 1}};
   for (const Row& row : rows) {
     CAPTURE(row.held);
     budget.add(row.held);
     CHECK(budget.held() == row.held);
-    CHECK(budget.share() == row.share);
+    CHECK(budget.share(Budget::kKnownToBeRead) == row.share);
     CHECK_FALSE(budget.give_back(row.held));
   }
   CHECK(budget.peak() == 100 * kMiB);
-  CHECK(Budget(1).share() == kOneWrite);
-  CHECK(Budget(0).share() == kOneWrite);
+  CHECK(Budget(1).share(0) == 1);
+  CHECK(Budget(0).share(0) == 1);
+}
+
+TEST_CASE("Budget: the last eighth is for bodies that are known to be read") {
+  Budget budget(64 * kMiB);
+  CHECK(budget.share(0) == 7 * kMiB);
+  CHECK(budget.share(Budget::kKnownToBeRead - 1) == 7 * kMiB);
+  budget.add(56 * kMiB);
+  CHECK(budget.share(0) == 1);
+  CHECK(budget.share(Budget::kKnownToBeRead) == kMiB);
+  CHECK_FALSE(budget.give_back(56 * kMiB));
 }
 
 TEST_CASE("Budget: serve asks in the order they came, and join keeps a place") {
@@ -196,7 +206,7 @@ TEST_CASE("Budget: 100 bodies over it end in any order of reading, each without 
       bodies.back()->end();
     }
     CHECK(flow.hub->budget.held() > kMiB);  // one write each, whatever the limit
-    CHECK(flow.hub->budget.peak() <= kMiB + 100 * (2 * kOneWrite + 4096));
+    CHECK(flow.hub->budget.peak() <= kMiB + 100 * kOneWrite);
     for (std::size_t i = 0; i < 100; ++i) {
       CAPTURE(i);
       auto& body = *bodies[backwards ? 99 - i : i];

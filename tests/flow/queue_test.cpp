@@ -72,15 +72,14 @@ TEST_CASE("SlabQueue: bytes come out in order, whatever the sizes in and out") {
 TEST_CASE("SlabQueue: small writes share a slab, large queues get large slabs") {
   const Pool pool(SlabPool::create());
   flow::SlabQueue queue;
-  CHECK(append(queue, "a", *pool, 0) == Slab::kSmallest);
-  for (std::size_t i = 1; i < Slab::kSmallest - sizeof(Slab); ++i) {
-    CHECK(append(queue, "a", *pool, i) == 0);
-  }
-  CHECK(append(queue, "a", *pool, 4000) == Slab::kSmallest);
-  CHECK(append(queue, std::string(16384, 'b'), *pool, 4001) == 16384);
-  CHECK(append(queue, std::string(16384, 'b'), *pool, 20'000) == 32768);
-  CHECK(append(queue, std::string(32768, 'b'), *pool, 40'000) == 65536);
-  CHECK(append(queue, std::string(200'000, 'c'), *pool, 1) == 65536 * 2 + 16384);
+  constexpr std::size_t kHead = sizeof(Slab);
+  CHECK(append(queue, "a", *pool, 0) == Slab::kSmallest + kHead);
+  for (std::size_t i = 1; i < Slab::kSmallest; ++i) CHECK(append(queue, "a", *pool, i) == 0);
+  CHECK(append(queue, "a", *pool, 4000) == Slab::kSmallest + kHead);
+  CHECK(append(queue, std::string(16384, 'b'), *pool, 4001) == 16384 + kHead);
+  CHECK(append(queue, std::string(16384, 'b'), *pool, 20'000) == 32768 + kHead);
+  CHECK(append(queue, std::string(32768, 'b'), *pool, 40'000) == 65536 + kHead);
+  CHECK(append(queue, std::string(200'000, 'c'), *pool, 1) == 65536 * 2 + 16384 + 3 * kHead);
 }
 
 TEST_CASE("SlabQueue: an emptied queue lets its last slab go, and can be filled again") {
@@ -95,7 +94,7 @@ TEST_CASE("SlabQueue: an emptied queue lets its last slab go, and can be filled 
     CHECK(take_all(queue) == "de");
     CHECK(queue.released() == 0);
     CHECK(queue.vacate());
-    CHECK(queue.released() == Slab::kSmallest);
+    CHECK(queue.released() == Slab::kSmallest + sizeof(Slab));
     CHECK(queue.vacate());
     CHECK(queue.released() == 0);
   }
@@ -104,13 +103,13 @@ TEST_CASE("SlabQueue: an emptied queue lets its last slab go, and can be filled 
 TEST_CASE("SlabQueue: a spent slab is given back by the read that spends it") {
   const Pool pool(SlabPool::create());
   flow::SlabQueue queue;
-  const std::size_t room = Slab::kSmallest - sizeof(Slab);
+  const std::size_t room = Slab::kSmallest;
   append(queue, std::string(room, 'a'), *pool);
   append(queue, "b", *pool);
   CHECK(queue.take(room - 1).size() == room - 1);
   CHECK(queue.released() == 0);
   CHECK(queue.take(100).text() == "a");  // never across slabs
-  CHECK(queue.released() == Slab::kSmallest);
+  CHECK(queue.released() == Slab::kSmallest + sizeof(Slab));
   CHECK(queue.take(100).text() == "b");
 }
 

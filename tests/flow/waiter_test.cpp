@@ -6,6 +6,7 @@
 
 using weir::detail::TimePoint;
 using weir::flow::BlockingWaiter;
+using Why = BlockingWaiter::Why;
 
 TEST_SUITE_BEGIN("flow");
 
@@ -13,12 +14,21 @@ TEST_CASE("BlockingWaiter: a wake-up that comes first is not lost") {
   BlockingWaiter waiter;
   waiter.wake();
   waiter.wait();
-  CHECK(waiter.wait_until(TimePoint{}));
+  CHECK(waiter.wait_until(TimePoint{}) == Why::woken);
 }
 
 TEST_CASE("BlockingWaiter: a limit that has passed ends the wait") {
   BlockingWaiter waiter;
-  CHECK_FALSE(waiter.wait_until(TimePoint{}));
+  CHECK(waiter.wait_until(TimePoint{}) == Why::late);
+}
+
+TEST_CASE("BlockingWaiter: an interruption ends the wait, but a wake-up counts for more") {
+  BlockingWaiter waiter;
+  waiter.interrupt();
+  CHECK(waiter.wait_until(TimePoint::max()) == Why::interrupted);
+  waiter.wake();
+  CHECK(waiter.wait_until(TimePoint::max()) == Why::woken);
+  waiter.wait();
 }
 
 TEST_CASE("BlockingWaiter: another thread wakes it, and it may be gone when wake returns") {
@@ -32,7 +42,8 @@ TEST_CASE("BlockingWaiter: another thread wakes it, and it may be gone when wake
         waiter.wait();
         ++woken;
       } else {
-        woken += waiter.wait_until(std::chrono::steady_clock::now() + std::chrono::hours(1));
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::hours(1);
+        woken += waiter.wait_until(limit) == Why::woken ? 1 : 0;
       }
     }
     waker.join();

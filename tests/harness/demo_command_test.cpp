@@ -27,6 +27,7 @@ TEST_SUITE("harness") {
     CHECK(finished.out.find('\r') == std::string::npos);
     CHECK(finished.out.find('\033') == std::string::npos);
     CHECK(finished.out.find("\nHTTP/1.1 + TLS ") != std::string::npos);
+    CHECK(finished.out.find("\nHTTP/2 + TLS ") != std::string::npos);
     CHECK(finished.out.find("  stalled ") != std::string::npos);
     CHECK(finished.out.find("\nPASS ") != std::string::npos);
   }

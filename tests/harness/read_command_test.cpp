@@ -187,8 +187,6 @@ TEST_SUITE("harness") {
              Row{"invalid_argument", {"ftp://127.0.0.1/"}},
              Row{"invalid_argument", {server.url("/bytes/9"), "-H", "Transfer-Encoding: chunked"}},
              Row{"invalid_argument", {server.url("/bytes/9"), "--high-water=9", "--low-water=9"}},
-             Row{"unsupported", {server.url("/bytes/9"), "--http", "2"}},
-             Row{"unsupported", {server.url("/bytes/9"), "--http", "2pk"}},
              Row{"unsupported", {server.url("/bytes/9"), "--http", "3"}},
              Row{"connection_lost", {server.url("/close")}},
              Row{"truncated", {server.url("/bytes/99999?cut_after=500")}},

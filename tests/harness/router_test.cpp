@@ -9,10 +9,11 @@ using namespace weir::harness;
 
 namespace {
 
-ResponsePlan plan(std::string_view target, bool reused = false) {
+ResponsePlan plan(std::string_view target, bool reused = false, bool http2 = false) {
   Request request;
   const std::string head = "GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n";
   REQUIRE_FALSE(parse_head(head, request));
+  request.http2 = http2;
   const StatsBoard stats;
   return plan_for(request, stats, reused);
 }
@@ -47,6 +48,31 @@ TEST_SUITE("harness") {
     CHECK(field(rich, "Content-Type") == "text/plain");
     CHECK(plan("/bytes/7?cut_after=2&rst_after=3").body.cut == Cut::fin);
     CHECK(plan("/bytes/7?cut_after=3&rst_after=2").body.cut == Cut::rst);
+  }
+
+  TEST_CASE("router: /bytes has ends that only HTTP/2 knows") {
+    const auto http2 = [](const std::string& query, bool reused = false) {
+      return plan("/bytes/7?" + query, reused, true);
+    };
+    CHECK(http2("reset=8").instead == Instead::reset);
+    CHECK(http2("reset=8").body.reset_code == 8);
+    CHECK(http2("reset=8&reset_after=3").instead == Instead::nothing);
+    CHECK(http2("reset=8&reset_after=3").body.cut == Cut::rst);
+    CHECK(http2("reset=8&reset_after=3").body.cut_after == 3);
+    CHECK(http2("rst_after=3").body.reset_code == 2);
+    CHECK(http2("goaway=refuse").instead == Instead::refuse);
+    CHECK(http2("goaway=refuse&reused=1").instead == Instead::nothing);
+    CHECK(http2("goaway=refuse&reused=1", true).instead == Instead::refuse);
+    CHECK(http2("goaway_after=4").goaway_after == 4);
+    for (const char* query :
+         {"reset_after=1", "reset=4294967296", "goaway=now", "reset=1&reset_after=1&cut_after=2"}) {
+      CAPTURE(query);
+      CHECK(http2(query).status == 400);
+    }
+    for (const char* query : {"reset=8", "goaway=refuse", "goaway_after=4"}) {
+      CAPTURE(query);
+      CHECK(plan("/bytes/7?" + std::string(query)).status == 400);
+    }
   }
 
   TEST_CASE("router: /redirect counts down and then goes where it was told") {

@@ -56,9 +56,10 @@ TEST_SUITE("harness") {
     CHECK(
         board.json(true) ==
         "{\"bytes_accepted\":0,\"head_bytes\":0,\"times_blocked\":0,\"requests\":0,\"vanished\":0,"
-        "\"connections_opened\":0,\"connections_open\":0,\"bodies\":[{\"id\":1,"
+        "\"connections_opened\":0,\"connections_open\":0,\"http2_connections\":0,"
+        "\"pings_sent\":0,\"ping_cuts\":0,\"bodies\":[{\"id\":1,"
         "\"path\":\"/a\\\"\\\\\\u0001\\u00c3\",\"bytes_accepted\":0,\"times_blocked\":0,"
-        "\"blocked\":false,\"state\":\"live\"}]}\n");
+        "\"stream_id\":0,\"blocked\":false,\"state\":\"live\"}]}\n");
     CHECK(board.json(false).find("bodies") == std::string::npos);
   }
 

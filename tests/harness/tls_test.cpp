@@ -1,13 +1,11 @@
 #include "harness/tls.hpp"
 
 #include <doctest/doctest.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 
 #include <csignal>
 #include <memory>
 
-#include "raw_client.hpp"
+#include "tls_client.hpp"
 #include "weir/harness/firehose.hpp"
 
 using namespace weir::harness;
@@ -15,79 +13,12 @@ using namespace weir::harness::test;
 
 namespace {
 
-struct Free {
-  void operator()(SSL* p) const { SSL_free(p); }
-  void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
-  void operator()(X509* p) const { X509_free(p); }
-  void operator()(BIO* p) const { BIO_free(p); }
-};
-
 FirehoseOptions with_tls() {
   FirehoseOptions options;
   options.tls = true;
   options.send_buffer = 32 * 1024;
   return options;
 }
-
-// A client that trusts `ca_pem` and nothing else.
-class TlsClient {
- public:
-  TlsClient(std::uint16_t port, const std::string& ca_pem, const char* name, bool name_is_ip,
-            int version = TLS1_3_VERSION)
-      : socket_(port, 32 * 1024), context_(SSL_CTX_new(TLS_client_method())) {
-    const std::unique_ptr<BIO, Free> memory(
-        BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size())));
-    const std::unique_ptr<X509, Free> ca(
-        PEM_read_bio_X509(memory.get(), nullptr, nullptr, nullptr));
-    if (ca) X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), ca.get());
-    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
-    SSL_CTX_set_max_proto_version(context_.get(), version);
-    const unsigned char offer[] = "\x02h2\x08http/1.1";
-    SSL_CTX_set_alpn_protos(context_.get(), offer, sizeof offer - 1);
-    session_.reset(SSL_new(context_.get()));
-    X509_VERIFY_PARAM* checks = SSL_get0_param(session_.get());
-    if (name_is_ip)
-      X509_VERIFY_PARAM_set1_ip_asc(checks, name);
-    else
-      X509_VERIFY_PARAM_set1_host(checks, name, 0);
-    SSL_set_fd(session_.get(), socket_.fd());
-    connected_ = SSL_connect(session_.get()) == 1;
-  }
-
-  bool connected() const { return connected_; }
-  RawClient& socket() { return socket_; }
-  SSL* session() { return session_.get(); }
-  std::string protocol() {
-    const unsigned char* name = nullptr;
-    unsigned size = 0;
-    SSL_get0_alpn_selected(session_.get(), &name, &size);
-    return {reinterpret_cast<const char*>(name), size};
-  }
-  void send(std::string_view text) {
-    SSL_write(session_.get(), text.data(), static_cast<int>(text.size()));
-  }
-  // One record at most; empty at the end.
-  std::string receive() {
-    std::string piece(64 * 1024, '\0');
-    const int size = SSL_read(session_.get(), piece.data(), static_cast<int>(piece.size()));
-    piece.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    error_ = SSL_get_error(session_.get(), size);
-    return piece;
-  }
-  int error() const { return error_; }
-  std::string rest() {
-    std::string all;
-    for (std::string piece = receive(); !piece.empty(); piece = receive()) all += piece;
-    return all;
-  }
-
- private:
-  RawClient socket_;
-  std::unique_ptr<SSL_CTX, Free> context_;
-  std::unique_ptr<SSL, Free> session_;
-  bool connected_ = false;
-  int error_ = 0;
-};
 
 // Splits a response off its head.
 std::string body_of(const std::string& response) {
@@ -100,13 +31,13 @@ TEST_SUITE("harness") {
   TEST_CASE("TLS: the certificate holds for all three names, and its CA is of this server only") {
     const Firehose server(with_tls());
     CHECK(server.url("/x") == "https://127.0.0.1:" + std::to_string(server.port()) + "/x");
-    CHECK(TlsClient(server.port(), server.ca_pem(), "127.0.0.1", true).connected());
-    CHECK(TlsClient(server.port(), server.ca_pem(), "::1", true).connected());
-    CHECK(TlsClient(server.port(), server.ca_pem(), "localhost", false).connected());
-    CHECK_FALSE(TlsClient(server.port(), server.ca_pem(), "example.org", false).connected());
-    CHECK_FALSE(TlsClient(server.port(), "", "localhost", false).connected());
+    CHECK(TlsClient(server.port(), server.ca_pem(), {"127.0.0.1", true}).connected());
+    CHECK(TlsClient(server.port(), server.ca_pem(), {"::1", true}).connected());
+    CHECK(TlsClient(server.port(), server.ca_pem()).connected());
+    CHECK_FALSE(TlsClient(server.port(), server.ca_pem(), {"example.org"}).connected());
+    CHECK_FALSE(TlsClient(server.port(), "").connected());
     const Firehose other(with_tls());
-    CHECK_FALSE(TlsClient(server.port(), other.ca_pem(), "localhost", false).connected());
+    CHECK_FALSE(TlsClient(server.port(), other.ca_pem()).connected());
     CHECK(server.wait_for([](const FirehoseStats& s) { return s.connections_open == 0; }));
   }
 
@@ -115,7 +46,7 @@ TEST_SUITE("harness") {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
       for (const char* query : {"?no_length=1", "?no_length=1&write=777"}) {
         CAPTURE(version);
-        TlsClient client(server.port(), server.ca_pem(), "localhost", false, version);
+        TlsClient client(server.port(), server.ca_pem(), {"localhost", false, version});
         REQUIRE(client.connected());
         CHECK(SSL_version(client.session()) == version);
         CHECK(client.protocol() == "http/1.1");
@@ -130,7 +61,7 @@ TEST_SUITE("harness") {
 
   TEST_CASE("TLS: a slow reader blocks the server, which counts plaintext") {
     const Firehose server(with_tls());
-    TlsClient client(server.port(), server.ca_pem(), "localhost", false);
+    TlsClient client(server.port(), server.ca_pem());
     const std::string target = "/bytes/20000000?no_length=1";
     client.send(get(target));
     REQUIRE(server.wait_until_blocked());
@@ -147,7 +78,7 @@ TEST_SUITE("harness") {
 
   TEST_CASE("TLS: `write` bounds each record") {
     const Firehose server(with_tls());
-    TlsClient client(server.port(), server.ca_pem(), "localhost", false);
+    TlsClient client(server.port(), server.ca_pem());
     client.send(get("/bytes/5000?no_length=1&write=100"));
     CHECK(client.receive().find("\r\n\r\n") != std::string::npos);
     std::size_t records = 0;
@@ -160,11 +91,11 @@ TEST_SUITE("harness") {
 
   TEST_CASE("TLS: a cut body ends by FIN without close_notify, a reset one by RST") {
     const Firehose server(with_tls());
-    TlsClient cut(server.port(), server.ca_pem(), "localhost", false);
+    TlsClient cut(server.port(), server.ca_pem());
     cut.send(get("/bytes/50000?no_length=1&cut_after=30000"));
     CHECK(body_of(cut.rest()).size() == 30'000);
     CHECK(cut.error() != SSL_ERROR_ZERO_RETURN);
-    TlsClient reset(server.port(), server.ca_pem(), "localhost", false);
+    TlsClient reset(server.port(), server.ca_pem());
     reset.send(get("/bytes/50000?rst_after=3000"));
     CHECK(body_of(reset.rest()).size() == 3'000);
     CHECK(reset.error() == SSL_ERROR_SYSCALL);
@@ -178,7 +109,7 @@ TEST_SUITE("harness") {
     {
       const Firehose server(with_tls());
       for (int i = 0; i < 20; ++i) {
-        TlsClient client(server.port(), server.ca_pem(), "localhost", false);
+        TlsClient client(server.port(), server.ca_pem());
         client.send(get("/bytes/100000000?write=" + std::to_string(i % 2 == 0 ? 100 : 100'000)));
         client.receive();
         if (i % 4 < 2)
@@ -197,7 +128,7 @@ TEST_SUITE("harness") {
     RawClient plain(server.port());
     plain.send(get("/bytes/1"));
     plain.rest();
-    TlsClient client(server.port(), server.ca_pem(), "localhost", false);
+    TlsClient client(server.port(), server.ca_pem());
     REQUIRE(client.connected());
     client.send(get("/bytes/5?no_length=1"));
     CHECK(body_of(client.rest()).size() == 5);
@@ -207,7 +138,7 @@ TEST_SUITE("harness") {
     const std::size_t before = open_descriptors();
     {
       auto server = std::make_unique<Firehose>(with_tls());
-      TlsClient stalled(server->port(), server->ca_pem(), "localhost", false);
+      TlsClient stalled(server->port(), server->ca_pem());
       stalled.send(get("/bytes/100000000000"));
       RawClient mute(server->port());
       REQUIRE(server->wait_until_blocked());
@@ -216,5 +147,37 @@ TEST_SUITE("harness") {
       CHECK(mute.rest().empty());
     }
     CHECK(open_descriptors() == before);
+  }
+
+  TEST_CASE("TLS: ALPN chooses HTTP/2 where both sides have it, else HTTP/1.1") {
+    struct Row {
+      bool http2;
+      std::string_view offered;
+      const char* chosen;
+    };
+    for (const Row& row :
+         {Row{true, "\x02h2\x08http/1.1", "h2"}, Row{true, "\x08http/1.1\x02h2", "h2"},
+          Row{true, "\x02h2", "h2"}, Row{true, "\x08http/1.1", "http/1.1"},
+          Row{true,
+              "\x03"
+              "foo",
+              ""},
+          Row{true, "", ""}, Row{false, "\x02h2\x08http/1.1", "http/1.1"},
+          Row{false, "\x02h2", ""}}) {
+      CAPTURE(row.http2);
+      CAPTURE(row.chosen);
+      FirehoseOptions options = with_tls();
+      options.http2 = row.http2;
+      const Firehose server(options);
+      TlsWishes wishes;
+      wishes.protocols = row.offered;
+      TlsClient client(server.port(), server.ca_pem(), wishes);
+      REQUIRE(client.connected());
+      CHECK(client.protocol() == row.chosen);
+      if (client.protocol() == "h2") continue;
+      client.send(get("/bytes/5?no_length=1"));
+      CHECK(body_of(client.rest()).size() == 5);
+      CHECK(server.stats().http2_connections == 0);
+    }
   }
 }

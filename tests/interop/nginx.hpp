@@ -1,55 +1,29 @@
 #pragma once
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <span>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "backpressure/checked.hpp"
 #include "backpressure/child.hpp"
+#include "interop/folder.hpp"
 #include "weir/harness/firehose.hpp"
 
 namespace weir::test {
-
-/// A folder of its own that is gone afterwards.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "weir-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw std::system_error(errno, std::generic_category(), "mkdtemp");
-    }
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// A socket that listens on a free port of 127.0.0.1, for a child to inherit.
 class ListeningSocket {
@@ -82,7 +56,8 @@ class ListeningSocket {
   std::uint16_t port_ = 0;
 };
 
-/// nginx, plain and TLS, on free ports and in a folder of its own, as the current user.
+/// nginx, plain (HTTP/1.1) and TLS (HTTP/2 as well), on free ports and in a folder of its own, as
+/// the current user.
 ///
 /// `/files/...` are files made by `make_file()`; `/proxy/...` is the Firehose behind it,
 /// unbuffered; `/large_head` has 80 header fields of 1,000 bytes.
@@ -93,10 +68,7 @@ class Nginx {
   explicit Nginx(const harness::Firehose& behind) {
     const auto& root = folder_.path();
     std::filesystem::create_directory(root / "files");
-    run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", root / "key.pem", "-out",
-         root / "cert.pem"});
+    make_certificate(root);
     std::ofstream(root / "nginx.conf") << configuration(behind);
     child_.emplace(std::vector<std::string>{program(), "-p", root, "-c", root / "nginx.conf", "-e",
                                             root / "error.log"},
@@ -131,26 +103,11 @@ class Nginx {
 
   /// Writes `size` bytes of the pattern of `seed` to /files/`name`.
   void make_file(const std::string& name, std::uint64_t seed, std::uint64_t size) const {
-    std::ofstream file(folder_.path() / "files" / name, std::ios::binary);
-    std::vector<std::byte> piece(std::size_t{1} << 20);
-    for (std::uint64_t offset = 0; offset < size; offset += piece.size()) {
-      const auto count =
-          static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), size - offset));
-      harness::pattern::fill(seed, offset, std::span(piece).first(count));
-      file.write(reinterpret_cast<const char*>(piece.data()), static_cast<std::streamsize>(count));
-    }
-    if (!file.flush()) throw std::runtime_error("cannot write " + name);
+    test::make_file(folder_.path() / "files" / name, seed, size);
   }
 
  private:
-  static std::string program() {
-    const char* const named = std::getenv("WEIR_NGINX");
-    for (const std::string path : {named != nullptr ? named : "", "/usr/sbin/nginx",
-                                   "/usr/local/sbin/nginx", "/usr/bin/nginx"}) {
-      if (::access(path.c_str(), X_OK) == 0) return path;
-    }
-    return "";
-  }
+  static std::string program() { return find_program("WEIR_NGINX", "nginx"); }
 
   std::string configuration(const harness::Firehose& behind) const {
     std::ostringstream text;
@@ -163,7 +120,7 @@ class Nginx {
     }
     text << "  server {\n    listen 127.0.0.1:" << plain_.port()
          << ";\n    listen 127.0.0.1:" << tls_.port()
-         << " ssl;\n    root .;\n    ssl_certificate cert.pem;\n"
+         << " ssl http2;\n    root .;\n    ssl_certificate cert.pem;\n"
             "    ssl_certificate_key key.pem;\n"
             "    location /proxy/ {\n      proxy_pass "
          << behind.url() << "/;\n      proxy_buffering off;\n      proxy_http_version 1.1;\n    }\n"
@@ -180,6 +137,10 @@ class Nginx {
   ListeningSocket tls_;
   std::optional<Child> child_;  // ends before the folder goes
 };
+
+inline constexpr Protocol kNginxProtocols[] = {{"h1", false, HttpVersion::http1},
+                                               {"h1 + TLS", true, HttpVersion::http1},
+                                               {"h2", true, HttpVersion::http2}};
 
 }  // namespace weir::test
 

@@ -28,10 +28,13 @@ std::uint64_t sent_by(std::uint16_t port) {
   return received_from(port) + kernel_queues(port).at_server;
 }
 
-void stall_on(Nginx& nginx, bool tls, std::uint64_t size, std::uint64_t read_before) {
+void stall_on(Nginx& nginx, const Protocol& protocol, std::uint64_t size,
+              std::uint64_t read_before) {
+  const bool tls = protocol.tls;
   const std::uint16_t port = nginx.port(tls);
   ClientOptions options;
   options.tls.ca_file = nginx.ca_file();
+  options.version = protocol.version;
   Client client(options);
   CHECK(client.fetch(nginx.url(tls, "/files/one")).bytes().size() == 1);
   // What TLS makes of a byte depends on how nginx fills its records, so it is measured.
@@ -65,7 +68,7 @@ void stall_on(Nginx& nginx, bool tls, std::uint64_t size, std::uint64_t read_bef
     };
   }
   const std::string what = read_before == 0 ? "nginx, unread" : "nginx, stall";
-  stall_inside(client, port, stall, what + over(tls));
+  stall_inside(client, port, stall, what + over(protocol));
 }
 
 }  // namespace
@@ -80,10 +83,10 @@ TEST_CASE("nginx: a reader that stalls inside a large file holds the server, not
   nginx.make_file("one", kSeed, 1);
   nginx.make_file("warm", kSeed, kWarmUp);
   nginx.make_file("large", kSeed, size);
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    stall_on(nginx, tls, size, size / 4);
-    stall_on(nginx, tls, size, 0);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    stall_on(nginx, protocol, size, size / 4);
+    stall_on(nginx, protocol, size, 0);
   }
 }
 

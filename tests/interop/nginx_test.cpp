@@ -17,23 +17,35 @@ using harness::Firehose;
 
 namespace {
 
+struct Server {
+  Firehose behind;
+  Nginx nginx{behind};
+};
+
+/// A client that talks to it one way.
 struct Setup {
-  explicit Setup(ClientOptions options = {}) : client(trusting_nginx(std::move(options))) {}
+  Setup(Server& server, const Protocol& how, ClientOptions options = {})
+      : behind(server.behind),
+        nginx(server.nginx),
+        protocol(how),
+        client(trusting_nginx(std::move(options))) {}
 
   ClientOptions trusting_nginx(ClientOptions options) const {
     options.tls.ca_file = nginx.ca_file();
+    options.version = protocol.version;
     return options;
   }
-  Response fetch(bool tls, std::string_view path, RequestInit init = {}) {
-    return client.fetch(nginx.url(tls, path), std::move(init));
+  Response fetch(std::string_view path, RequestInit init = {}) {
+    return client.fetch(nginx.url(protocol.tls, path), std::move(init));
   }
-  Tally read(bool tls, std::string_view path, std::uint64_t seed) {
-    Reader reader = fetch(tls, path).body.reader();
+  Tally read(std::string_view path, std::uint64_t seed) {
+    Reader reader = fetch(path).body.reader();
     return Tally(seed).read(reader);
   }
 
-  Firehose behind;
-  Nginx nginx{behind};
+  Firehose& behind;
+  Nginx& nginx;
+  const Protocol& protocol;
   Client client;
 };
 
@@ -45,56 +57,56 @@ TEST_SUITE_BEGIN("interop");
 
 TEST_CASE("nginx: files of any size arrive whole over one connection") {
   WEIR_NEEDS_NGINX();
-  Setup at;
+  Server server;
   const std::vector<std::uint64_t> sizes = {
       0,       1,       2,         1000,     4095,
       4096,    16'383,  16'384,    65'535,   65'537,
       262'144, 1 << 20, 1'000'003, 8 * kMiB, sized<std::uint64_t>(16, 64, 512) * kMiB};
-  for (const std::uint64_t size : sizes) at.nginx.make_file(std::to_string(size), size, size);
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    const std::uint64_t before = at.client.stats().connections_opened;
+  for (const std::uint64_t size : sizes) server.nginx.make_file(std::to_string(size), size, size);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup at(server, protocol);
     for (const std::uint64_t size : sizes) {
-      Response response = at.fetch(tls, "/files/" + std::to_string(size));
+      Response response = at.fetch("/files/" + std::to_string(size));
       CHECK(response.status == 200);
-      CHECK(response.version == HttpVersion::http1);
+      CHECK(response.version == protocol.version);
       CHECK(response.body.length() == size);
       CHECK(response.headers.get("server").value_or("").substr(0, 5) == "nginx");
       Reader reader = response.body.reader();
       CHECK(Tally(size).read(reader).is_whole(size));
     }
-    CHECK(at.client.stats().connections_opened == before + 1);
+    CHECK(at.client.stats().connections_opened == 1);
   }
 }
 
 TEST_CASE("nginx: requests one after the other use one connection") {
   WEIR_NEEDS_NGINX();
-  Setup at;
-  at.nginx.make_file("small", 4, 20'000);
+  Server server;
+  server.nginx.make_file("small", 4, 20'000);
   const int count = sized(100, 100, 480);
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    const std::uint64_t before = at.client.stats().connections_opened;
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup at(server, protocol);
     int whole = 0;
-    for (int i = 0; i < count; ++i) whole += at.read(tls, "/files/small", 4).is_whole(20'000);
+    for (int i = 0; i < count; ++i) whole += at.read("/files/small", 4).is_whole(20'000);
     CHECK(whole == count);
-    CHECK(at.client.stats().connections_opened == before + 1);
+    CHECK(at.client.stats().connections_opened == 1);
   }
 }
 
 TEST_CASE("nginx: responses without a body, and refusals, leave the connection usable") {
   WEIR_NEEDS_NGINX();
-  Setup at;
-  at.nginx.make_file("file", 1, kMiB);
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    const std::uint64_t before = at.client.stats().connections_opened;
-    Response head = at.fetch(tls, "/files/file", {.method = "HEAD"});
+  Server server;
+  server.nginx.make_file("file", 1, kMiB);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup at(server, protocol);
+    Response head = at.fetch("/files/file", {.method = "HEAD"});
     CHECK(head.status == 200);
     CHECK(head.headers.get("content-length") == std::to_string(kMiB));
     CHECK(head.text().empty());
 
-    Response missing = at.fetch(tls, "/files/missing");
+    Response missing = at.fetch("/files/missing");
     CHECK(missing.status == 404);
     CHECK(!missing.ok());
     CHECK(missing.text().find("404 Not Found") != std::string::npos);
@@ -102,13 +114,13 @@ TEST_CASE("nginx: responses without a body, and refusals, leave the connection u
     RequestInit post;
     post.method = "POST";
     post.body = "not wanted here";
-    Response refused = at.fetch(tls, "/files/file", std::move(post));
+    Response refused = at.fetch("/files/file", std::move(post));
     CHECK(refused.status == 405);
     CHECK(refused.text().find("405 Not Allowed") != std::string::npos);
 
     RequestInit range;
     range.headers = {{"Range", "bytes=1000-2999"}};
-    Response part = at.fetch(tls, "/files/file", std::move(range));
+    Response part = at.fetch("/files/file", std::move(range));
     CHECK(part.status == 206);
     const auto bytes = part.bytes();
     CHECK(bytes.size() == 2000);
@@ -116,31 +128,32 @@ TEST_CASE("nginx: responses without a body, and refusals, leave the connection u
 
     RequestInit fresh;
     fresh.headers = {{"If-None-Match", head.headers.get("etag").value_or("")}};
-    Response same = at.fetch(tls, "/files/file", std::move(fresh));
+    Response same = at.fetch("/files/file", std::move(fresh));
     CHECK(same.status == 304);
     CHECK(same.text().empty());
-    CHECK(at.client.stats().connections_opened == before + 1);
+    CHECK(at.client.stats().connections_opened == 1);
   }
 }
 
 TEST_CASE("nginx: a head above max_header_bytes is too large, and one below is read") {
   WEIR_NEEDS_NGINX();
-  Setup narrow;
+  Server server;
   ClientOptions options;
   options.max_header_bytes = 128 * kKiB;
-  Setup wide(options);
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup narrow(server, protocol);
+    Setup wide(server, protocol, options);
     std::optional<Error> error;
     try {
-      narrow.fetch(tls, "/large_head");
+      narrow.fetch("/large_head");
     } catch (const Error& caught) {
       error = caught;
     }
     REQUIRE(error.has_value());
     CHECK(error->code() == errc::too_large);
     CHECK(error->detail().find("max_header_bytes") != std::string::npos);
-    Response response = wide.fetch(tls, "/large_head");
+    Response response = wide.fetch("/large_head");
     CHECK(response.headers.get("x-79") == std::string(1000, 'v'));
     CHECK(response.text() == "body");
   }
@@ -148,14 +161,15 @@ TEST_CASE("nginx: a head above max_header_bytes is too large, and one below is r
 
 TEST_CASE("nginx: chunked bodies through an unbuffered proxy arrive whole") {
   WEIR_NEEDS_NGINX();
-  Setup at;
+  Server server;
   const std::uint64_t size = sized<std::uint64_t>(4, 32, 256) * kMiB;
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup at(server, protocol);
     for (const std::string more : {"", "&chunked=1", "&no_length=1", "&chunked=1&write=1000"}) {
       CAPTURE(more);
       const std::string path = "/bytes/" + std::to_string(size) + "?seed=6" + more;
-      Response response = at.fetch(tls, "/proxy" + path);
+      Response response = at.fetch("/proxy" + path);
       CHECK(response.status == 200);
       CHECK(response.body.length().has_value() == more.empty());
       Reader reader = response.body.reader();
@@ -166,12 +180,13 @@ TEST_CASE("nginx: chunked bodies through an unbuffered proxy arrive whole") {
 
 TEST_CASE("nginx: a reader that stalls holds up the server behind the proxy") {
   WEIR_NEEDS_NGINX();
-  Setup at;
+  Server server;
   const std::uint64_t size = 4 * kLarge;
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup at(server, protocol);
     const std::string path = "/bytes/" + std::to_string(size) + "?seed=8&chunked=1";
-    Reader reader = at.fetch(tls, "/proxy" + path).body.reader();
+    Reader reader = at.fetch("/proxy" + path).body.reader();
     Tally tally(8);
     tally.read(reader, kMiB);
     REQUIRE(wait_until_paused(at.client));
@@ -180,7 +195,7 @@ TEST_CASE("nginx: a reader that stalls holds up the server behind the proxy") {
     CHECK(stalled.peak_queued < kHighWater + kOneWrite);
     const std::uint64_t accepted = at.behind.stats().bodies.back().bytes_accepted;
     CHECK(accepted < size);
-    MESSAGE("proxied", over(tls), ": the server behind got rid of ", mib(accepted), ", read ",
+    MESSAGE("proxied", over(protocol), ": the server behind got rid of ", mib(accepted), ", read ",
             mib(stalled.drained), ", queued ", mib(stalled.queued));
     CHECK(tally.read(reader).is_whole(size));
     CHECK(reader.stats().pauses == reader.stats().resumes);
@@ -189,11 +204,12 @@ TEST_CASE("nginx: a reader that stalls holds up the server behind the proxy") {
 
 TEST_CASE("nginx: a worker that is killed in the middle of a body truncates it") {
   WEIR_NEEDS_NGINX();
-  Setup at;
-  at.nginx.make_file("large", 2, kLarge);
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Reader reader = at.fetch(tls, "/files/large").body.reader();
+  Server server;
+  server.nginx.make_file("large", 2, kLarge);
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Setup at(server, protocol);
+    Reader reader = at.fetch("/files/large").body.reader();
     Tally tally(2);
     tally.read(reader, kMiB);
     REQUIRE(wait_until_paused(at.client));
@@ -207,17 +223,18 @@ TEST_CASE("nginx: a worker that is killed in the middle of a body truncates it")
     CHECK(!tally.wrong);
     CHECK(tally.failed_with(errc::truncated));
     // Its successor serves on.
-    CHECK(at.read(tls, "/files/large", 2).is_whole(kLarge));
+    CHECK(at.read("/files/large", 2).is_whole(kLarge));
   }
 }
 
 TEST_CASE("nginx: a server that stops at once truncates the body") {
   WEIR_NEEDS_NGINX();
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Setup at;
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Server server;
+    Setup at(server, protocol);
     at.nginx.make_file("large", 2, kLarge);
-    Reader reader = at.fetch(tls, "/files/large").body.reader();
+    Reader reader = at.fetch("/files/large").body.reader();
     Tally tally(2);
     tally.read(reader, 1);
     REQUIRE(wait_until_paused(at.client));
@@ -233,11 +250,12 @@ TEST_CASE("nginx: a server that stops at once truncates the body") {
 
 TEST_CASE("nginx: a server that stops gracefully finishes a body however slowly it is read") {
   WEIR_NEEDS_NGINX();
-  for (const bool tls : {false, true}) {
-    CAPTURE(tls);
-    Setup at;
+  for (const Protocol& protocol : kNginxProtocols) {
+    CAPTURE(protocol.name);
+    Server server;
+    Setup at(server, protocol);
     at.nginx.make_file("large", 2, kLarge);
-    Reader reader = at.fetch(tls, "/files/large").body.reader();
+    Reader reader = at.fetch("/files/large").body.reader();
     Tally tally(2);
     tally.read(reader, 1);
     REQUIRE(wait_until_paused(at.client));
@@ -246,7 +264,7 @@ TEST_CASE("nginx: a server that stops gracefully finishes a body however slowly 
     CHECK(at.nginx.process().wait() == 0);
     std::optional<Error> error;
     try {
-      at.fetch(tls, "/files/large");
+      at.fetch("/files/large");
     } catch (const Error& caught) {
       error = caught;
     }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
+
 using weir::net::CurlQuirks;
 
 TEST_SUITE_BEGIN("net");
@@ -22,6 +24,36 @@ TEST_CASE("CurlQuirks: TLS sessions are shared by hand before 8.12") {
 TEST_CASE("CurlQuirks: idle connections are checked for stray bytes before 8.0") {
   CHECK(CurlQuirks::of(0x075801).reuses_dirty);
   CHECK_FALSE(CurlQuirks::of(0x080000).reuses_dirty);
+}
+
+TEST_CASE("CurlQuirks: HTTP/2 is offered by default where it keeps paused bodies bounded") {
+  CHECK_FALSE(CurlQuirks::of(0x075801).http2_by_default);
+  CHECK_FALSE(CurlQuirks::of(0x081100).http2_by_default);  // 8.17.0
+  CHECK(CurlQuirks::of(0x081200).http2_by_default);        // 8.18.0
+}
+
+TEST_CASE("CurlQuirks: HTTP/2 is refused where a pause breaks it, or it is not built in") {
+  for (const unsigned good : {0x075801U, 0x080201U, 0x080400U, 0x080e01U, 0x081100U, 0x081200U}) {
+    CAPTURE(good);
+    CHECK(CurlQuirks::of(good).http2_refusal == nullptr);
+    CHECK(CurlQuirks::of(good, false).http2_refusal != nullptr);
+  }
+  for (const unsigned bad : {0x080300U, 0x081000U, 0x081001U}) {
+    CAPTURE(bad);
+    CHECK(CurlQuirks::of(bad).http2_refusal != nullptr);
+  }
+}
+
+TEST_CASE("CurlQuirks: HTTP/2 needs help before 8.0 and 8.1") {
+  const auto old = CurlQuirks::of(0x075801);
+  CHECK(old.h2c_only_once);
+  CHECK(old.http2_upload_spins);
+  CHECK(old.http2_end_unnoticed);
+  const auto newer = CurlQuirks::of(0x080000);
+  CHECK_FALSE(newer.h2c_only_once);
+  CHECK_FALSE(newer.http2_upload_spins);
+  CHECK(newer.http2_end_unnoticed);
+  CHECK_FALSE(CurlQuirks::of(0x080100).http2_end_unnoticed);
 }
 
 TEST_SUITE_END();

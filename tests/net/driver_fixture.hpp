@@ -42,8 +42,8 @@ struct Outcome {
 /// A curl driver and what the API layer does with it, without the API layer.
 class DriverFixture {
  public:
-  explicit DriverFixture(const ClientOptions& options = {})
-      : driver_(net::make_curl_driver(options)) {}
+  explicit DriverFixture(const ClientOptions& options = {}, net::TraceSink* trace = nullptr)
+      : driver_(net::make_curl_driver(options, trace)) {}
 
   std::shared_ptr<net::Exchange> start(net::Request what, flow::Watermarks marks = {}) {
     auto exchange = std::make_shared<net::Exchange>(driver_->hub(), marks, std::move(what));

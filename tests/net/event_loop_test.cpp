@@ -1,28 +1,18 @@
 #include "net/event_loop.hpp"
 
 #include <doctest/doctest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
+
+#include "support/listener.hpp"
 
 using namespace std::chrono_literals;
 using weir::detail::TimePoint;
 using weir::net::Bell;
 using weir::net::EventLoop;
-using weir::net::Fd;
+using weir::test::SocketPair;
 
 namespace {
-
-struct Pair {
-  Pair() {
-    int fds[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-    ours = Fd(fds[0]);
-    theirs = Fd(fds[1]);
-  }
-  Fd ours, theirs;
-};
 
 TimePoint now() { return weir::detail::Clock::steady().now(); }
 
@@ -42,31 +32,30 @@ TEST_CASE("EventLoop: a bell rung before the wait, even twice, ends one wait") {
 TEST_CASE("EventLoop: reports what it was asked to watch, until told to stop") {
   Bell bell;
   EventLoop loop(bell);
-  Pair pair;
-  REQUIRE(loop.watch(pair.ours.get(), {.read = true}));
-  REQUIRE(::write(pair.theirs.get(), "x", 1) == 1);
+  SocketPair pair;
+  REQUIRE(loop.watch(pair.ours.fd(), {.read = true}));
+  pair.theirs.write("x");
   auto ready = loop.wait(TimePoint::max(), now());
   REQUIRE(ready.size() == 1);
-  CHECK(ready[0].fd == pair.ours.get());
+  CHECK(ready[0].fd == pair.ours.fd());
   CHECK(ready[0].readable);
   CHECK_FALSE(ready[0].writable);
 
-  REQUIRE(loop.watch(pair.ours.get(), {.write = true}));
+  REQUIRE(loop.watch(pair.ours.fd(), {.write = true}));
   ready = loop.wait(TimePoint::max(), now());
   REQUIRE(ready.size() == 1);
   CHECK(ready[0].writable);
 
-  loop.unwatch(pair.ours.get());
+  loop.unwatch(pair.ours.fd());
   CHECK(loop.wait(now(), now()).empty());
 }
 
 TEST_CASE("EventLoop: a peer that closes is readable") {
   Bell bell;
   EventLoop loop(bell);
-  Pair pair;
-  REQUIRE(loop.watch(pair.ours.get(), {.read = true}));
-  pair.theirs = Fd();
-  { Fd closed = std::move(pair.theirs); }
+  SocketPair pair;
+  REQUIRE(loop.watch(pair.ours.fd(), {.read = true}));
+  pair.theirs.close();
   const auto ready = loop.wait(TimePoint::max(), now());
   REQUIRE(ready.size() == 1);
   CHECK(ready[0].readable);

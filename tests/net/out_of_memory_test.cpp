@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <new>
 #include <string>
 
@@ -12,6 +13,17 @@ using namespace weir::test;
 using namespace std::chrono_literals;
 
 namespace {
+
+/// Takes no memory itself.
+class CountingSink final : public net::TraceSink {
+ public:
+  void emit(TraceEvent event) noexcept override {
+    if (event.kind == TraceKind::request) ++requests;
+    if (event.kind == TraceKind::end || event.kind == TraceKind::failure) ++ended;
+  }
+  std::atomic<int> requests{0};
+  std::atomic<int> ended{0};
+};
 
 /// Runs `what` with the first, the second, ... allocation of the I/O thread failing, until none is
 /// left to fail. Returns how many did. Each time the outcome is as without the failure, or
@@ -31,6 +43,7 @@ int fail_each_io_allocation(DriverFixture& driver, const net::Request& what, boo
     REQUIRE(driver.wait_until_idle());
     const bool failed = io_allocations_left.exchange(-1) < 0;
     out_of_memory = out_of_memory || outcome.error == errc::resource_exhausted;
+    CAPTURE(outcome.detail);
     if (!out_of_memory) CHECK(!outcome.error == ends_well);
     if (!failed) {
       CHECK_FALSE(out_of_memory);
@@ -46,11 +59,15 @@ TEST_SUITE_BEGIN("net");
 
 TEST_CASE("CurlDriver: an allocation that fails on the I/O thread fails one exchange at most" *
           doctest::skip(!kCanFailNew)) {
-  harness::Firehose server;
-  DriverFixture driver;
+  harness::Firehose server({.http2 = true});
+  CountingSink trace;
+  DriverFixture driver({}, &trace);
   net::Request late = get(server.url("/hang"));
   late.headers_timeout = 20ms;
+  net::Request over_h2 = get(server.url("/bytes/300000"));
+  over_h2.version = HttpVersion::http2_prior_knowledge;
   const net::Request rows[] = {
+      over_h2,
       get(server.url("/bytes/300000")),
       get(server.url("/headers?count=20&size=100")),
       post(server.url("/echo"), std::string(100'000, 'x')),
@@ -68,6 +85,8 @@ TEST_CASE("CurlDriver: an allocation that fails on the I/O thread fails one exch
   const ClientStats stats = driver.stats();
   CHECK(stats.pauses == stats.resumes + stats.cancelled_while_paused + stats.paused);
   CHECK(stats.queue_memory == 0);
+  CHECK(trace.requests == static_cast<int>(stats.requests));
+  CHECK(trace.ended == trace.requests);
 }
 
 TEST_SUITE_END();

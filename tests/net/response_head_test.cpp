@@ -42,8 +42,9 @@ TEST_CASE("ResponseHead: a plain head is complete at its empty line") {
 
 TEST_CASE("ResponseHead: interim responses are read and dropped") {
   auto head = roomy();
-  CHECK(feed(head, {"HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n"}) == Step::more);
-  CHECK(feed(head, {"HTTP/1.1 100 Continue\r\n", "\r\n"}) == Step::more);
+  CHECK(feed(head, {"HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n"}) == Step::interim);
+  CHECK(head.status() == 103);
+  CHECK(feed(head, {"HTTP/1.1 100 Continue\r\n", "\r\n"}) == Step::interim);
   CHECK(feed(head, {"HTTP/1.1 404 Not Found\r\n", "A: 1\r\n", "\r\n"}) == Step::complete);
   CHECK(head.status() == 404);
   CHECK_FALSE(head.fields().has("link"));
@@ -77,6 +78,18 @@ TEST_CASE("ResponseHead: repeated fields are kept apart") {
   CHECK(head.fields().get_all("Set-Cookie") == std::vector<std::string>{"a=1", "b=2"});
 }
 
+TEST_CASE("ResponseHead: the version is that of the status line") {
+  for (const char* line : {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 200\r\n", "HTTP/1.9 200 OK\r\n"}) {
+    CAPTURE(line);
+    auto head = roomy();
+    CHECK(feed(head, {line, "\r\n"}) == Step::complete);
+    CHECK(head.version() == weir::HttpVersion::http1);
+  }
+  auto head = roomy();
+  CHECK(feed(head, {"HTTP/2 200 \r\n", "\r\n"}) == Step::complete);
+  CHECK(head.version() == weir::HttpVersion::http2);
+}
+
 TEST_CASE("ResponseHead: malformed heads are protocol errors") {
   const std::vector<std::vector<std::string>> rows{
       {"HTP/1.1 200 OK\r\n"},
@@ -84,6 +97,11 @@ TEST_CASE("ResponseHead: malformed heads are protocol errors") {
       {"HTTP/1.1 2000 OK\r\n"},
       {"HTTP/1.1 099 OK\r\n"},
       {"HTTP/1.1\r\n"},
+      {"HTTP/2.0 200 OK\r\n"},
+      {"HTTP/3 200 \r\n"},
+      {"HTTP/0.9 200 OK\r\n"},
+      {"HTTP/1 200 OK\r\n"},
+      {"HTTP/1.10 200 OK\r\n"},
       {"HTTP/1.1 200 OK\r\n", " folded first\r\n"},
       {"HTTP/1.1 200 OK\r\n", "no colon\r\n"},
       {"HTTP/1.1 200 OK\r\n", "bad name: x\r\n"},
@@ -136,7 +154,7 @@ TEST_CASE("ResponseHead: limits hold while lines arrive, interim responses inclu
     ResponseHead head(1024, 256);
     Step step = Step::more;
     int rounds = 0;
-    while (step == Step::more && ++rounds < 1000)
+    while (step != Step::failed && ++rounds < 1000)
       step = feed(head, {"HTTP/1.1 103 Early Hints\r\n", "\r\n"});
     CHECK(step == Step::failed);
     CHECK(head.failure().code == errc::too_large);

@@ -1,17 +1,19 @@
 #include "net/socket_table.hpp"
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/listener.hpp"
+
 using weir::detail::TimePoint;
 using weir::net::Bell;
 using weir::net::EventLoop;
-using weir::net::Fd;
 using weir::net::SocketTable;
+using weir::test::Listener;
+using weir::test::Socket;
 
 namespace {
 
@@ -29,14 +31,6 @@ struct Table {
   }
 };
 
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  return address;
-}
-
 int port_of(int socket) {
   sockaddr_in address{};
   socklen_t size = sizeof address;
@@ -45,18 +39,14 @@ int port_of(int socket) {
 }
 
 /// Connects `socket` to a peer of its own, which is returned.
-Fd connected(int socket) {
-  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  auto address = loopback(0);
-  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::listen(listener.get(), 1) == 0);
-  address = loopback(port_of(listener.get()));
-  REQUIRE(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  return Fd(::accept(listener.get(), nullptr, nullptr));
+Socket connected(int socket) {
+  const Listener listener;
+  listener.connect(socket);
+  return listener.accept();
 }
 
-void make_readable(int socket, const Fd& peer) {
-  REQUIRE(::write(peer.get(), "x", 1) == 1);
+void make_readable(int socket, const Socket& peer) {
+  peer.write("x");
   char byte = 0;
   REQUIRE(::recv(socket, &byte, 1, MSG_PEEK) == 1);  // it has arrived
 }
@@ -112,7 +102,7 @@ TEST_CASE("SocketTable: the next socket of that number is watched as its namesak
   CHECK(table.sockets.opened() == 2);
   CHECK(table.sockets.still_open() == 1);
   CHECK(table.sockets.take_lost());
-  const Fd peer = connected(socket);
+  const Socket peer = connected(socket);
   make_readable(socket, peer);
   CHECK(table.readable(socket));
   table.sockets.close(socket);
@@ -131,8 +121,8 @@ TEST_CASE("SocketTable: an idle connection is unusable with bytes on it, or at i
   Table table;
   const int idle = table.open();
   const int busy = table.open();
-  const Fd idle_peer = connected(idle);
-  const Fd busy_peer = connected(busy);
+  const Socket idle_peer = connected(idle);
+  const Socket busy_peer = connected(busy);
   REQUIRE(table.sockets.watch(busy, {.read = true}));
   CHECK_FALSE(table.sockets.is_unusable(port_of(idle)));
   make_readable(idle, idle_peer);
@@ -141,11 +131,32 @@ TEST_CASE("SocketTable: an idle connection is unusable with bytes on it, or at i
   CHECK_FALSE(table.sockets.is_unusable(port_of(busy)));
   table.sockets.close(idle);
   const int ended = table.open();
-  { const Fd peer = connected(ended); }
+  { const Socket peer = connected(ended); }
   CHECK(table.sockets.is_unusable(port_of(ended)));
   table.sockets.close(ended);
   CHECK_FALSE(table.sockets.is_unusable(port_of(busy)));
   table.sockets.close(busy);
+}
+
+TEST_CASE(
+    "SocketTable: bytes on an idle HTTP/2 connection are libcurl's to judge, its end is not") {
+  Table table;
+  const int idle = table.open();
+  Socket peer = connected(idle);
+  CHECK_FALSE(table.sockets.is_http2(port_of(idle)));
+  table.sockets.speaks_http2(idle);
+  CHECK(table.sockets.is_http2(port_of(idle)));
+  make_readable(idle, peer);
+  CHECK_FALSE(table.sockets.is_unusable(port_of(idle)));
+  char byte = 0;
+  REQUIRE(::recv(idle, &byte, 1, 0) == 1);
+  peer.close();
+  CHECK(table.sockets.is_unusable(port_of(idle)));
+  table.sockets.close(idle);
+  const int next = table.open();
+  const Socket next_peer = connected(next);
+  CHECK_FALSE(table.sockets.is_http2(port_of(next)));
+  table.sockets.close(next);
 }
 
 TEST_CASE("SocketTable: running out of descriptors is told apart, and passes") {

@@ -1,14 +1,18 @@
-// exit_program URL [CA]: returns from main() while bodies of the shared client stream, with a
-// Response in a static variable. CA: a PEM file that libcurl shall trust.
+// exit_program URL 1|2|2pk [CA]: returns from main() while bodies of the shared client stream, with
+// a Response in a static variable, and coroutines suspended. CA: a PEM file that libcurl shall
+// trust.
 
 #include <curl/curl.h>
 #include <dlfcn.h>
 
+#include <coroutine>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +26,30 @@ const char* trusted = nullptr;
 std::optional<weir::Response> before_client;
 std::vector<weir::Reader> readers;
 
+weir::HttpVersion version = weir::HttpVersion::http1;
+
+/// A coroutine that nobody waits for.
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+
+/// Reads what never comes, and is suspended when the process exits.
+Detached read_for_ever(weir::PendingResponse pending) {
+  try {
+    weir::Response response = co_await pending;
+    weir::Reader reader = response.body.reader();
+    while (co_await reader.async_read()) {
+    }
+  } catch (const weir::Error&) {
+  }
+}
+
 }  // namespace
 
 // The shared client has no options; this stands before libcurl's own function, to give it a CA.
@@ -33,23 +61,33 @@ extern "C" __attribute__((visibility("default"))) CURL* curl_easy_init() {
 }
 
 int main(int argc, char** argv) try {
-  if (argc < 2) return 2;
-  if (argc > 2) trusted = argv[2];
+  if (argc < 3) return 2;
+  if (argc > 3) trusted = argv[3];
   const std::string url = argv[1];
+  const std::string_view named = argv[2];
+  if (named == "2") version = weir::HttpVersion::http2;
+  if (named == "2pk") version = weir::HttpVersion::http2_prior_knowledge;
+  const auto fetch = [](const std::string& what) {
+    return weir::fetch(what, {.version = version});
+  };
   const std::string endless = url + "/bytes/9000000000000";
 
-  before_client = weir::fetch(endless);
-  static weir::Response after_client = weir::fetch(endless);
+  before_client = fetch(endless);
+  static weir::Response after_client = fetch(endless);
   static weir::Client own;  // goes before the shared client stops
   static std::optional<weir::Response> of_own;
-  if (trusted == nullptr) of_own = own.fetch(endless);
+  if (trusted == nullptr) of_own = own.fetch(endless, {.version = version});
 
   for (int i = 0; i < 4; ++i) {
-    readers.push_back(weir::fetch(endless).body.reader());
+    readers.push_back(fetch(endless).body.reader());
     if (!readers.back().read()) return 1;
   }
-  readers.push_back(weir::fetch(url + "/bytes/100?stall_after=10").body.reader());
+  readers.push_back(fetch(url + "/bytes/100?stall_after=10").body.reader());
   if (!readers.back().read()) return 1;
+  const std::string stalls = url + "/bytes/100?stall_after=10";
+  read_for_ever(weir::async_fetch(stalls, {.version = version}));
+  read_for_ever(weir::async_fetch(url + "/hang", {.version = version}));
+  if (trusted == nullptr) read_for_ever(own.async_fetch(stalls, {.version = version}));
   // Runs after the shared client was stopped: this was registered before it was made.
   return after_client.status == 200 && before_client->ok() ? 0 : 1;
 } catch (const std::exception& error) {

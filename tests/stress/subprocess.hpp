@@ -26,6 +26,14 @@ inline std::string program_of(const char* variable) {
   return path;
 }
 
+/// The path of a program that stands where programs do; empty if there is none.
+inline std::string installed(const std::string& name) {
+  for (const char* folder : {"/usr/bin/", "/usr/local/bin/"}) {
+    if (::access((folder + name).c_str(), X_OK) == 0) return folder + name;
+  }
+  return {};
+}
+
 /// A program under way; its standard output is ours to read. Killed if nobody waited for it.
 class Subprocess {
  public:
@@ -81,7 +89,8 @@ class Subprocess {
 /// `weir-harness serve` in a process of its own, so that what we measure of ours is ours.
 class ServerProcess {
  public:
-  explicit ServerProcess(bool tls = false) : process_(command(tls)), ready_(process_.line()) {
+  explicit ServerProcess(bool tls = false, bool http2 = false)
+      : process_(command(tls, http2)), ready_(process_.line()) {
     if (url().empty()) throw std::runtime_error("weir-harness serve: no URL in '" + ready_ + "'");
   }
   ~ServerProcess() {
@@ -96,9 +105,10 @@ class ServerProcess {
   std::string ca() const { return value("ca"); }
 
  private:
-  static std::vector<std::string> command(bool tls) {
+  static std::vector<std::string> command(bool tls, bool http2) {
     std::vector<std::string> words{program_of("WEIR_HARNESS"), "serve"};
     if (tls) words.emplace_back("--tls");
+    if (http2) words.emplace_back("--http2");
     return words;
   }
   /// A string in the JSON line, its line ends restored; empty if there is none.

@@ -102,10 +102,14 @@ class Listener {
   /// A connection from this side.
   Socket connect() const {
     Socket made(::socket(AF_INET, kKind, 0));
-    if (::connect(made.fd(), reinterpret_cast<const sockaddr*>(&address_), sizeof address_) != 0) {
+    connect(made.fd());
+    return made;
+  }
+  /// The same for a socket that is there already.
+  void connect(int socket) const {
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address_), sizeof address_) != 0) {
       throw std::system_error(errno, std::generic_category(), "connect");
     }
-    return made;
   }
 
  private:
@@ -114,6 +118,26 @@ class Listener {
   Socket socket_;
   sockaddr_in address_{};
 };
+
+/// Both ends of a connection.
+class SocketPair {
+ private:
+  Listener listener_{1};
+
+ public:
+  Socket ours = listener_.connect();
+  Socket theirs = listener_.accept();
+};
+
+/// Someone listens there.
+inline bool can_connect(std::uint16_t port) {
+  const Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  return ::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
 
 /// A port of loopback where connecting neither succeeds nor fails.
 class SilentPort {

@@ -60,6 +60,14 @@ struct FirehoseOptions {
   bool ipv6 = false;       ///< listen on ::1 instead of 127.0.0.1
   int send_buffer =
       0;  ///< SO_SNDBUF of every connection, bytes (Linux doubles it); 0: the system's
+  /// HTTP/2 as well: by ALPN with TLS, where it is preferred; by prior knowledge without. What does
+  /// not begin as an HTTP/2 connection does is served as HTTP/1.1.
+  bool http2 = false;
+  /// HTTP/2: a PING so often, unless one is still unanswered; 0: none.
+  std::chrono::milliseconds ping_interval{0};
+  /// HTTP/2: a connection that leaves a PING unanswered for so long, however full its socket is,
+  /// gets a GOAWAY and is closed; 0: unlimited patience.
+  std::chrono::milliseconds ping_timeout{0};
 };
 
 enum class BodyState {
@@ -73,10 +81,13 @@ enum class BodyState {
 struct BodyRecord {
   std::uint64_t id = 0;              ///< counts from 1 in the order the responses began
   std::string path;                  ///< request target with its query, at most 1 KiB of it
+  std::int32_t stream_id = 0;        ///< of HTTP/2; 0: the response was HTTP/1.1
   std::uint64_t bytes_accepted = 0;  ///< body bytes the server got rid of: taken by the kernel, or
-                                     ///< by SSL_write (plaintext). No headers, no chunk framing
-  std::uint64_t times_blocked = 0;   ///< EAGAINs that followed progress: the kernel took no more
-  bool blocked = false;              ///< now: the last write got EAGAIN and nothing moved since
+                                     ///< by SSL_write (plaintext). No headers, no framing
+  std::uint64_t times_blocked = 0;   ///< how often it became `blocked` after progress
+  bool blocked = false;  ///< now: the client's side holds it up. The last write got EAGAIN (HTTP/2:
+                         ///< any body's of the connection) and nothing moved since; or it has bytes
+                         ///< to send and no HTTP/2 window, of its own or of the connection
   std::chrono::steady_clock::time_point blocked_since{};  ///< while `blocked`
   BodyState state = BodyState::live;
 };
@@ -89,7 +100,10 @@ struct FirehoseStats {
   std::uint64_t vanished = 0;  ///< requests whose client left before the response was sent
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_open = 0;
-  std::vector<BodyRecord> bodies;  ///< by id: every live one and the last 1,024 others
+  std::uint64_t http2_connections = 0;  ///< of those opened
+  std::uint64_t pings_sent = 0;         ///< or waiting behind what the client does not take
+  std::uint64_t ping_cuts = 0;          ///< connections closed because a PING was not answered
+  std::vector<BodyRecord> bodies;       ///< by id: every live one and the last 1,024 others
 
   /// The newest body of that path (as given to `Firehose::url`); null if none is remembered.
   /// Lifetime: into this object.
@@ -103,8 +117,9 @@ struct BlockedWhen {
   std::chrono::milliseconds quiet{100};  ///< blocked for so long without a byte of progress
 };
 
-/// A loopback HTTP/1.1 server, plain or TLS, that sends as fast as it is allowed to: what it sends
-/// stops only when the client's reader stops it. All behaviour is in the URL:
+/// A loopback server of HTTP/1.1 and, if asked, HTTP/2, plain or TLS, that sends as fast as it is
+/// allowed to: what it sends stops only when the client's reader stops it. All behaviour is in the
+/// URL:
 ///
 /// - `/bytes/N` N bytes of `pattern`, N up to 2^63. Query: `seed=`; `chunked=1`; `no_length=1` (the
 ///   end is the close); `rate=` bytes/s; `write=` bytes in one send() at most, and the chunk size
@@ -121,10 +136,25 @@ struct BlockedWhen {
 /// - `/raw?text=` those bytes instead of a response, then FIN; `/hang` never answers.
 /// - `/stats` the counters as JSON; `bodies=1` adds the records.
 ///
+/// HTTP/2 has the same routes, with these differences:
+///
+/// - `chunked` and `no_length` leave content-length out; `write=` is the size of each DATA frame,
+///   written by itself. `rst_after=` is RST_STREAM(INTERNAL_ERROR); `cut_after=` and `/close` end
+///   the whole connection, by FIN without END_STREAM or a GOAWAY, or (`/close?how=rst`) by RST.
+/// - `/bytes` also takes `reset=` code, an RST_STREAM in place of the response or, with
+///   `reset_after=` bytes, inside it; `goaway_after=` bytes, a GOAWAY that covers this stream, and
+///   it goes on; `goaway=refuse`, a GOAWAY that leaves this request out as not processed.
+///   `reused=1`: `reset` without `reset_after` and `goaway=refuse` only where a request was served
+///   before.
+/// - `/drip_headers` and `/close?before=blank_line` leave a header block open, which holds up every
+///   other stream. `/headers_echo` shows ":method" and the like, too. `/raw` writes its bytes
+///   between frames.
+/// - An echo opens the request's window (64 KiB) only as its bytes go out.
+///
 /// Every route also takes `tag=`, which does nothing but tell two bodies apart. A bad parameter is
 /// 400 with a reason. A client that closes or half-closes while a response waits counts as gone.
-/// Memory: what is sent is computed, never stored: a few KiB for each connection (TLS: about 20),
-/// and 64 KiB for each `/echo` in progress.
+/// Memory: what is sent is computed, never stored: a few KiB for each connection (TLS: about 20;
+/// HTTP/2: about 40 more, and 2 for each stream), and 64 KiB for each `/echo` in progress.
 /// Throws std::system_error if it cannot listen, std::runtime_error if TLS cannot be set up.
 /// Thread-safety: all members, from any thread. It runs one thread of its own, raises no signal and
 /// handles none.
@@ -145,9 +175,9 @@ class Firehose {
 
   /// The counters now: nothing that a client can have received is missing.
   FirehoseStats stats() const;
-  /// Waits until live bodies are blocked as `when` says: the kernel refused their last write and
-  /// took no byte for `when.quiet`, so the reader's side is what holds them. False: `timeout`
-  /// passed first.
+  /// Waits until live bodies are blocked as `when` says: the kernel or an HTTP/2 window refused
+  /// more and no byte went for `when.quiet`, so the reader's side is what holds them. False:
+  /// `timeout` passed first.
   bool wait_until_blocked(BlockedWhen when = {},
                           std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
   /// Waits until `condition` holds, looking again whenever the counters changed. It is called on

@@ -31,6 +31,7 @@ constexpr const char* kUsage =
 constexpr std::array kProtocols = {
     DemoProtocol{"HTTP/1.1", false, HttpVersion::http1},
     DemoProtocol{"HTTP/1.1 + TLS", true, HttpVersion::http1},
+    DemoProtocol{"HTTP/2 + TLS", true, HttpVersion::http2},
 };
 
 constexpr std::uint64_t kMaxRssGrowth = std::uint64_t{8} << 20;  // bytes

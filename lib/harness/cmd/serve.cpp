@@ -1,36 +1,48 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
 #include <exception>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "harness/cmd/commands.hpp"
+#include "harness/cmd/options.hpp"
 #include "weir/harness/firehose.hpp"
 
 namespace weir::harness::cmd {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: weir-harness serve [--port N] [--tls] [--http2]\n"
+    "usage: weir-harness serve [--port N] [--tls] [--http2] [--ping-interval S] "
+    "[--ping-timeout S]\n"
     "  Prints {\"url\":...,\"ca\":...,\"pid\":...} when ready and serves until SIGTERM or SIGINT.\n"
     "  --port N  listen on this port of 127.0.0.1 (default: a free one)\n"
     "  --tls     HTTPS; the certificate to trust is in \"ca\"\n"
-    "  --http2   not available yet\n";
-
-std::optional<std::uint16_t> port_of(std::string_view text) {
-  std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, problem] = std::from_chars(text.data(), end, port);
-  return problem == std::errc() && stop == end ? std::optional(port) : std::nullopt;
-}
+    "  --http2   HTTP/2 too: by ALPN with --tls, else by prior knowledge\n"
+    "  --ping-interval S  HTTP/2: send a PING every S seconds (default: none)\n"
+    "  --ping-timeout S   HTTP/2: close what leaves a PING unanswered for S seconds (default: "
+    "never)\n";
 
 int usage(const std::string& problem) {
   std::fprintf(stderr, "weir-harness serve: %s\n%s", problem.c_str(), kUsage);
   return 2;
+}
+
+void set_option(FirehoseOptions& options, std::string_view name, Arguments& arguments) {
+  if (name == "--tls") {
+    options.tls = true;
+  } else if (name == "--http2") {
+    options.http2 = true;
+  } else if (name == "--port") {
+    options.port = static_cast<std::uint16_t>(arguments.count(0, 65535));
+  } else if (name == "--ping-interval") {
+    options.ping_interval = arguments.seconds();
+  } else if (name == "--ping-timeout") {
+    options.ping_timeout = arguments.seconds();
+  } else {
+    throw UsageError("unknown option '" + std::string(name) + "'");
+  }
 }
 
 // PEM and URLs hold nothing else that JSON would mind.
@@ -70,24 +82,20 @@ int serve_until_signalled(const FirehoseOptions& options) {
 
 int serve(std::span<char* const> args) {
   FirehoseOptions options;
-  for (std::size_t i = 0; i < args.size(); ++i) {
-    const std::string_view arg = args[i];
-    if (arg == "--help" || arg == "-h") {
-      std::fputs(kUsage, stdout);
-      return 0;
+  Arguments arguments(args);
+  try {
+    while (const auto name = arguments.next()) {
+      if (!arguments.is_option()) {
+        throw UsageError("unknown argument '" + std::string(*name) + "'");
+      }
+      if (*name == "--help" || *name == "-h") {
+        std::fputs(kUsage, stdout);
+        return 0;
+      }
+      set_option(options, *name, arguments);
     }
-    if (arg == "--tls") {
-      options.tls = true;
-    } else if (arg == "--http2") {
-      return usage("--http2 is not supported yet: HTTP/1.1 only");
-    } else if (arg == "--port") {
-      const auto port = i + 1 < args.size() ? port_of(args[i + 1]) : std::nullopt;
-      if (!port) return usage("--port needs a number from 0 to 65535");
-      options.port = *port;
-      ++i;
-    } else {
-      return usage("unknown option '" + std::string(arg) + "'");
-    }
+  } catch (const UsageError& problem) {
+    return usage(problem.what());
   }
   return serve_until_signalled(options);
 }

@@ -26,7 +26,7 @@ constexpr int kStartMilliseconds = 10'000;  // making a CA takes a moment on a s
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);  // it is gone already
   ::dup2(out, STDOUT_FILENO);
-  const char* const args[] = {"weir-harness", "serve", tls ? "--tls" : nullptr, nullptr};
+  const char* const args[] = {"weir-harness", "serve", "--http2", tls ? "--tls" : nullptr, nullptr};
   ::execv("/proc/self/exe", const_cast<char* const*>(args));
   ::_exit(127);
 }

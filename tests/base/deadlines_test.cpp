@@ -1,4 +1,4 @@
-#include "net/deadlines.hpp"
+#include "base/deadlines.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,9 +7,9 @@
 #include <random>
 #include <vector>
 
+using weir::detail::DeadlineNode;
+using weir::detail::Deadlines;
 using weir::detail::TimePoint;
-using weir::net::DeadlineNode;
-using weir::net::Deadlines;
 
 namespace {
 
@@ -17,7 +17,7 @@ TimePoint at(int milliseconds) { return TimePoint{} + std::chrono::milliseconds(
 
 }  // namespace
 
-TEST_SUITE_BEGIN("net");
+TEST_SUITE_BEGIN("base");
 
 TEST_CASE("Deadlines: the earliest comes first, and only once") {
   Deadlines deadlines;

@@ -6,18 +6,18 @@
 
 #include "base/clock.hpp"
 
-namespace weir::net {
+namespace weir::detail {
 
 /// A place in `Deadlines`. Must be out of it before it is destroyed.
 class DeadlineNode {
  public:
-  detail::TimePoint due() const noexcept { return due_; }
+  TimePoint due() const noexcept { return due_; }
 
  private:
   friend class Deadlines;
   static constexpr std::size_t kOut = static_cast<std::size_t>(-1);
 
-  detail::TimePoint due_ = detail::TimePoint::max();
+  TimePoint due_ = TimePoint::max();
   std::size_t index_ = kOut;
 };
 
@@ -29,13 +29,11 @@ class Deadlines {
   /// Makes room for `count` nodes, so that set() throws nothing. Throws std::bad_alloc.
   void reserve(std::size_t count);
   /// Puts `node` at `due`; `TimePoint::max()` takes it out. Throws std::bad_alloc without room.
-  void set(DeadlineNode& node, detail::TimePoint due);
+  void set(DeadlineNode& node, TimePoint due);
   void remove(DeadlineNode& node) noexcept;
-  detail::TimePoint next() const noexcept {
-    return heap_.empty() ? detail::TimePoint::max() : heap_.front()->due_;
-  }
+  TimePoint next() const noexcept { return heap_.empty() ? TimePoint::max() : heap_.front()->due_; }
   /// Takes out the earliest that is due at `now`; null if none is.
-  DeadlineNode* take_expired(detail::TimePoint now) noexcept;
+  DeadlineNode* take_expired(TimePoint now) noexcept;
   std::size_t size() const noexcept { return heap_.size(); }
 
  private:
@@ -49,4 +47,4 @@ class Deadlines {
   std::vector<DeadlineNode*> heap_;
 };
 
-}  // namespace weir::net
+}  // namespace weir::detail

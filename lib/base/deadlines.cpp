@@ -1,15 +1,15 @@
-#include "net/deadlines.hpp"
+#include "base/deadlines.hpp"
 
 #include <algorithm>
 
-namespace weir::net {
+namespace weir::detail {
 
 void Deadlines::reserve(std::size_t count) {
   if (count > heap_.capacity()) heap_.reserve(std::max(count, 2 * heap_.capacity()));
 }
 
-void Deadlines::set(DeadlineNode& node, detail::TimePoint due) {
-  if (due == detail::TimePoint::max()) return remove(node);
+void Deadlines::set(DeadlineNode& node, TimePoint due) {
+  if (due == TimePoint::max()) return remove(node);
   if (node.index_ == DeadlineNode::kOut) {
     heap_.push_back(&node);
     node.index_ = heap_.size() - 1;
@@ -25,7 +25,7 @@ void Deadlines::set(DeadlineNode& node, detail::TimePoint due) {
 void Deadlines::remove(DeadlineNode& node) noexcept {
   if (node.index_ == DeadlineNode::kOut) return;
   const std::size_t index = std::exchange(node.index_, DeadlineNode::kOut);
-  node.due_ = detail::TimePoint::max();
+  node.due_ = TimePoint::max();
   DeadlineNode* last = heap_.back();
   heap_.pop_back();
   if (last == &node) return;
@@ -35,7 +35,7 @@ void Deadlines::remove(DeadlineNode& node) noexcept {
     sink(index, last);
 }
 
-DeadlineNode* Deadlines::take_expired(detail::TimePoint now) noexcept {
+DeadlineNode* Deadlines::take_expired(TimePoint now) noexcept {
   if (heap_.empty() || heap_.front()->due_ > now) return nullptr;
   DeadlineNode* node = heap_.front();
   remove(*node);
@@ -64,4 +64,4 @@ void Deadlines::sink(std::size_t index, DeadlineNode* node) noexcept {
   place(index, node);
 }
 
-}  // namespace weir::net
+}  // namespace weir::detail

@@ -1,0 +1,197 @@
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/url_text.hpp"
+#include "net/curl_driver.hpp"
+#include "net/curl_setup.hpp"
+
+namespace weir::net {
+
+namespace {
+
+using detail::TimePoint;
+
+constexpr int kMostAddresses = 64;  // of one host, tried in one turn
+
+void count(std::atomic<std::uint64_t>& counter) noexcept {
+  counter.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void CurlDriver::run() {
+  ::pthread_setname_np(::pthread_self(), "weir-io");
+  hub_->io.acquire();
+  for (;;) {
+    turn();
+    const std::lock_guard lock(mutex_);
+    if (stopping_) break;
+  }
+  abort_all();
+  hub_->io.release();
+}
+
+void CurlDriver::turn() {
+  const auto ready = loop_.wait(std::min(curl_due_, deadlines_.next()), hub_->clock.now());
+  now_ = hub_->clock.now();
+  count(turns_);
+  begin_new();
+  hub_->process();
+  drive(ready);
+  reap();
+  expire_deadlines();
+  hub_->flush();
+}
+
+void CurlDriver::begin_new() {
+  std::vector<std::shared_ptr<Exchange>> batch;
+  {
+    const std::lock_guard lock(mutex_);
+    batch.swap(inbox_);
+  }
+  if (!batch.empty()) now_ = hub_->clock.now();  // no deadline counts from before the call
+  for (auto& exchange : batch) begin(std::move(exchange));
+}
+
+void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {
+  RequestTrace trace(trace_, hub_->clock, *exchange, ++begun_);
+  trace.step(TraceKind::request);
+  report(*exchange, trace, [&] {
+    try {
+      add(exchange, trace);
+    } catch (const Error& error) {
+      Failure failure = error.failure();
+      failure.url = detail::without_credentials(exchange->request.url);
+      trace.failure(failure.code);
+      exchange->fail(std::move(failure));
+    }
+  });
+  // release: after it was added to the active ones, pairs with stats().
+  requests_.fetch_add(1, std::memory_order_release);
+}
+
+void CurlDriver::add(const std::shared_ptr<Exchange>& exchange, const RequestTrace& trace) {
+  deadlines_.reserve(active_.size() + 1);
+  auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange, trace));
+  transfer.place = active_.size() - 1;
+  const CURLMcode added = curl_multi_add_handle(multi_.get(), transfer.easy());
+  if (added != CURLM_OK) active_.pop_back();
+  check_multi(added);
+  spin_guard_.progress();
+  follow_active();
+}
+
+void CurlDriver::drive(std::span<const Event> ready) {
+  for (const Event& event : ready) {
+    spin_guard_.progress();
+    drive(event.fd, (event.readable ? CURL_CSELECT_IN : 0) |
+                        (event.writable ? CURL_CSELECT_OUT : 0) |
+                        (event.failed ? CURL_CSELECT_ERR : 0));
+  }
+  if (curl_due_ <= now_) {
+    curl_due_ = TimePoint::max();
+    spin_guard_.expired();
+    drive(CURL_SOCKET_TIMEOUT, 0);
+  }
+  if (std::exchange(read_again_, false)) read_unread();
+  // Each pass may find the next address refused as well.
+  for (int passes = 0; passes < kMostAddresses && sockets_.take_lost(); ++passes) drive_all();
+  if (std::exchange(watch_failed_, false)) fail_unwatched();
+}
+
+void CurlDriver::fail_unwatched() {
+  for (std::size_t place = active_.size(); place-- > 0;) {
+    if (active_[place]->fail_unwatched()) cut(*active_[place]);
+  }
+}
+
+void CurlDriver::read_unread() {
+  for (const auto& exchange : active_) {
+    const curl_socket_t socket = exchange->take_unread();
+    if (socket != CURL_SOCKET_BAD) drive(socket, CURL_CSELECT_IN);
+  }
+}
+
+// Deprecated for its cost, and wanted for just that: it runs every transfer.
+void CurlDriver::drive_all() {
+  int running = 0;
+  CURL_IGNORE_DEPRECATION(curl_multi_socket_all(multi_.get(), &running);)
+}
+
+void CurlDriver::drive(curl_socket_t socket, int events) {
+  int running = 0;
+  // Failures of single transfers come as messages; the call itself fails only on misuse.
+  curl_multi_socket_action(multi_.get(), socket, events, &running);
+}
+
+void CurlDriver::reap() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    char* self = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
+    auto& exchange = *reinterpret_cast<CurlExchange*>(self);
+    spin_guard_.progress();
+    if (exchange.wants_other_connection() || exchange.may_go_again(message->data.result)) {
+      use_other_connection(exchange);
+      continue;
+    }
+    exchange.complete(message->data.result);
+    release(exchange);
+  }
+}
+
+void CurlDriver::use_other_connection(CurlExchange& exchange) {
+  curl_multi_remove_handle(multi_.get(), exchange.easy());
+  curl_easy_setopt(exchange.easy(), CURLOPT_FRESH_CONNECT, 1L);
+  curl_easy_setopt(exchange.easy(), CURLOPT_FORBID_REUSE, forbid_reuse(options_));
+  if (curl_multi_add_handle(multi_.get(), exchange.easy()) == CURLM_OK) return;
+  exchange.complete(CURLE_OUT_OF_MEMORY);
+  release(exchange);
+}
+
+void CurlDriver::expire_deadlines() {
+  while (detail::DeadlineNode* node = deadlines_.take_expired(now_)) {
+    auto& exchange = static_cast<CurlExchange&>(*node);
+    if (exchange.expire(now_)) cut(exchange);
+  }
+}
+
+void CurlDriver::release(CurlExchange& exchange) noexcept {
+  const std::size_t place = exchange.place;
+  curl_multi_remove_handle(multi_.get(), exchange.easy());
+  const auto gone = std::exchange(active_[place], nullptr);
+  if (place + 1 != active_.size()) {
+    active_[place] = std::move(active_.back());
+    active_[place]->place = place;
+  }
+  active_.pop_back();
+  follow_active();
+}
+
+void CurlDriver::cut(CurlExchange& exchange) noexcept {
+  curl_easy_setopt(exchange.easy(), CURLOPT_FORBID_REUSE, 1L);
+  release(exchange);
+}
+
+// libcurl closes idle connections when idle and active ones together exceed MAXCONNECTS.
+void CurlDriver::follow_active() {
+  active_count_.store(active_.size(), std::memory_order_relaxed);
+  const auto limit = static_cast<long>(active_.size()) + options_.max_idle_connections;
+  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, std::max(limit, 1L));
+}
+
+void CurlDriver::abort_all() {
+  begin_new();
+  while (!active_.empty()) {
+    active_.back()->abort();
+    cut(*active_.back());
+  }
+  multi_.reset();
+  hub_->flush();
+  hub_->close();
+}
+
+}  // namespace weir::net

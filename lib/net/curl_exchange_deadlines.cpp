@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "net/curl_driver.hpp"
+#include "net/curl_exchange.hpp"
+
+namespace weir::net {
+
+namespace {
+
+using detail::TimePoint;
+
+constexpr milliseconds kDiscardTime{200};
+
+TimePoint after(TimePoint from, milliseconds timeout) noexcept {
+  return timeout.count() == 0 ? TimePoint::max() : from + timeout;
+}
+
+std::string named(const char* option, milliseconds limit) {
+  return std::string(option) + " (" + std::to_string(limit.count()) + " ms)";
+}
+
+}  // namespace
+
+TimePoint CurlExchange::deadline() const noexcept {
+  const Request& request = exchange_->request;
+  const TimePoint total = after(started_, request.total_timeout);
+  switch (phase_) {
+    case Phase::sending:
+      return connected_ ? std::min(total, after(progressed_, request.idle_timeout)) : total;
+    case Phase::waiting: {
+      const TimePoint from = request.body.empty() ? started_ : progressed_;
+      return std::min(total, after(from, request.headers_timeout));
+    }
+    case Phase::body:
+      return std::min(total, after(progressed_, exchange_->paused() ? request.consumer_timeout
+                                                                    : request.idle_timeout));
+    case Phase::discarding: break;
+  }
+  return progressed_ + kDiscardTime;
+}
+
+// Deadlines mostly move away, which is noticed when they come up; only a nearer one is set.
+void CurlExchange::rearm() {
+  const TimePoint next = deadline();
+  if (next < due()) driver_.deadlines().set(*this, next);
+}
+
+// A paused body that is being read has not stalled, though it is still above low water.
+void CurlExchange::notice_reading(TimePoint now) {
+  if (phase_ != Phase::body || !exchange_->paused()) return;
+  const std::uint64_t drained = exchange_->stats().drained;
+  if (std::exchange(drained_, drained) != drained) progressed_ = now;
+}
+
+bool CurlExchange::expire(TimePoint now) noexcept {
+  notice_reading(now);
+  if (deadline() > now) {
+    rearm();
+    return false;
+  }
+  if (phase_ != Phase::discarding) report(*exchange_, trace_, [&] { fail(overdue(now)); });
+  return true;
+}
+
+Failure CurlExchange::overdue(TimePoint now) const {
+  const Request& request = exchange_->request;
+  Failure failure{.code = errc::timed_out};
+  if (after(started_, request.total_timeout) <= now) {
+    failure.detail = named("total_timeout", request.total_timeout);
+  } else if (phase_ == Phase::body && exchange_->paused()) {
+    failure.code = errc::consumer_stalled;
+    failure.detail = named("consumer_timeout", request.consumer_timeout);
+  } else if (phase_ == Phase::waiting) {
+    failure.detail = named("headers_timeout", request.headers_timeout);
+  } else {
+    failure.detail = named("idle_timeout", request.idle_timeout);
+  }
+  failure.retryable = !head_.started();
+  return failure;
+}
+
+}  // namespace weir::net
