@@ -14,7 +14,11 @@ constexpr detail::TimePoint kAtTheEnd = detail::TimePoint::max() - detail::TimeP
 
 }  // namespace
 
-Continuations::~Continuations() { assert(!thread_.joinable() && first_ == nullptr); }
+Continuations::~Continuations() {
+  assert(!thread_.joinable());
+  while (take()) {  // what was abandoned keeps itself
+  }
+}
 
 void Continuations::start() {
   const std::lock_guard lock(mutex_);
@@ -29,10 +33,12 @@ void Continuations::launch() {
 }
 
 void Continuations::post(std::shared_ptr<Task> task) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (state_ == State::ended) return;
-  append(std::move(task));
-  changed_.notify_one();
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::ended) return;
+    append(std::move(task));
+  }
+  changed_.notify_one();  // without the lock, which the thread wants first of all
 }
 
 void Continuations::append(std::shared_ptr<Task> task) noexcept {
@@ -99,13 +105,7 @@ void Continuations::run() noexcept {
       changed_.wait_until(lock, deadlines_.next());
     }
   }
-  state_ = State::ended;
-  // Those left undone keep themselves: let them go, without the lock.
-  while (std::shared_ptr<Task> task = take()) {
-    lock.unlock();
-    task.reset();
-    lock.lock();
-  }
+  if (state_ == State::stopping) state_ = State::ended;
 }
 
 void Continuations::stop() noexcept {

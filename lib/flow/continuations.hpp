@@ -63,8 +63,9 @@ class Continuations : public std::enable_shared_from_this<Continuations> {
   /// dropped. Waits for it, unless it is called on that thread, which then ends when the task under
   /// way has.
   void stop() noexcept;
-  /// For the end of the process: what was posted stays undone, and a task under way is not waited
-  /// for. This must then not be destroyed.
+  /// For the end of the process: what was posted, and still will be, stays undone but in reach, so
+  /// that it counts as no leak; a task under way is not waited for. This must then not be
+  /// destroyed.
   void abandon() noexcept;
 
   /// On the continuation thread.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 
@@ -24,6 +25,7 @@ class BlockingWaiter final : public Waiter {
  public:
   enum class Why { woken, interrupted, late };
 
+  BlockingWaiter();
   void wake() noexcept override;
   /// Ends a wait_until() from any thread, once, without being the wake-up. Whoever may call it
   /// keeps the waiter alive.
@@ -33,9 +35,17 @@ class BlockingWaiter final : public Waiter {
   Why wait_until(detail::TimePoint limit);  ///< late: not woken by then.
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool woken_ = false;  // this and below: guarded by mutex_
+  /// Where a thread sleeps: outlives the waiter, so that it can be notified without its lock, which
+  /// the thread wants first of all.
+  struct Bed {
+    std::mutex mutex;
+    std::condition_variable changed;
+  };
+  static std::shared_ptr<Bed> bed_of_this_thread();
+  void rouse(bool BlockingWaiter::*why) noexcept;
+
+  const std::shared_ptr<Bed> bed_;
+  bool woken_ = false;  // this and below: guarded by the bed's mutex
   bool interrupted_ = false;
 };
 

@@ -43,8 +43,7 @@ struct DriverCallbacks {
     auto* const exchange = reinterpret_cast<CurlExchange*>(owner);
     if (exchange != nullptr && what != CURL_POLL_REMOVE) exchange->use_socket(fd);
     if (driver.sockets_.watch(fd, interest) || exchange == nullptr) return 0;
-    exchange->lose_watch();
-    driver.watch_failed_ = true;
+    driver.lose_watch(*exchange);
     return 0;
   }
   static int timer(CURLM*, long milliseconds, void* self) noexcept {
@@ -127,9 +126,13 @@ void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
     hub_->io.release();
     return;
   }
+  // Once the exchange has begun this driver may be destroyed. Rung without the lock, which the I/O
+  // thread wants first of all.
+  const std::shared_ptr<BellHub> hub = bell_hub_;
   inbox_.push_back(std::move(exchange));
-  // Under the lock: once the exchange has begun, this driver may be destroyed.
-  if (inbox_.size() == 1) bell_hub_->ring();
+  const bool first = inbox_.size() == 1;
+  lock.unlock();
+  if (first) hub->ring();
 }
 
 void CurlDriver::stop() noexcept {

@@ -54,6 +54,11 @@ class CurlDriver final : public Driver {
   SpinGuard& spin_guard() noexcept { return spin_guard_; }
   detail::TimePoint now() const noexcept { return now_; }  ///< When this turn began.
   SocketTable& sockets() noexcept { return sockets_; }
+  /// The exchange's socket cannot be watched: it fails at the next turn.
+  void lose_watch(CurlExchange& exchange) noexcept {
+    exchange.lose_watch();
+    watch_failed_ = true;
+  }
   /// Some exchange has an unread socket.
   void read_again() noexcept { read_again_ = true; }
   /// Sets the options that tie a handle to this driver.

@@ -45,9 +45,8 @@ void CurlExchange::resume_transfer() {
   rearm();
   trace_.step(TraceKind::resume);
   driver_.spin_guard().progress();
-  // Calls on_body() before it returns. 43: libcurl has finished with it meanwhile.
-  const CURLcode result = curl_easy_pause(easy_.get(), CURLPAUSE_CONT);
-  if (result == CURLE_OK || result == CURLE_BAD_FUNCTION_ARGUMENT) return;
+  const CURLcode result = unpause();
+  if (result == CURLE_OK) return;
   complete(result);
   driver_.cut(*this);
 }
@@ -63,8 +62,14 @@ void CurlExchange::cancel_transfer() {
   phase_ = Phase::discarding;
   progressed_ = driver_.now();
   rearm();
+  if (unpause() != CURLE_OK) driver_.cut(*this);
+}
+
+CURLcode CurlExchange::unpause() noexcept {
+  if (!driver_.sockets().hold(socket_, false)) driver_.lose_watch(*this);
+  // Calls on_body() before it returns. 43: libcurl has finished with it meanwhile.
   const CURLcode result = curl_easy_pause(easy_.get(), CURLPAUSE_CONT);
-  if (result != CURLE_OK && result != CURLE_BAD_FUNCTION_ARGUMENT) driver_.cut(*this);
+  return result == CURLE_BAD_FUNCTION_ARGUMENT ? CURLE_OK : result;
 }
 
 void CurlExchange::complete(CURLcode result) noexcept {

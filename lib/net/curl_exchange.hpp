@@ -91,6 +91,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   Timings timings() const;
 
   // From the top of the loop.
+  CURLcode unpause() noexcept;
   void conclude(CURLcode result);
   void end();
   void fail(Failure failure);

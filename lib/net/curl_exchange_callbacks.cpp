@@ -116,6 +116,7 @@ std::size_t CurlExchange::on_body(Bytes data) {
   if (exchange_->offer(data, completes) == flow::Channel::Offer::paused) {
     drained_ = exchange_->stats().drained;
     rearm();
+    if (driver_.quirks().reads_while_paused) driver_.sockets().hold(socket_, true);
     trace_.step(TraceKind::pause);
     return CURL_WRITEFUNC_PAUSE;
   }

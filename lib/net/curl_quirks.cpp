@@ -26,6 +26,9 @@ constexpr Row kTable[] = {
     // 7.88.1 url.c: extract_if_dead asks only whether the peer has closed; 8.0.0 looks for pending
     // input.
     {0, version(8, 0), [](CurlQuirks& quirks) { quirks.reuses_dirty = true; }},
+    // 8.5.0 cf-socket.c: cf_socket_adjust_pollset always asks for input; fixed by 8e2d7b9fa4.
+    // Measured: HTTP/1.1 buffered 64 MiB, then failed with CURLE_OUT_OF_MEMORY.
+    {version(8, 5), version(8, 6), [](CurlQuirks& quirks) { quirks.reads_while_paused = true; }},
     // 8.18.0, 24b36fdd15 (rate limits redesigned): a paused stream is granted no more window.
     // Before, each resume granted 10 to 32 MiB anew where streams shared a connection.
     {version(8, 18), kNever, [](CurlQuirks& quirks) { quirks.http2_by_default = true; }},

@@ -14,6 +14,9 @@ struct CurlQuirks {
   /// taken for the next response.
   bool reuses_dirty = false;
 
+  /// A paused transfer's socket is to be watched all the same, and then read from without bound.
+  bool reads_while_paused = false;
+
   /// Why HTTP/2 is not to be had, for the detail of an Error; null: it is.
   const char* http2_refusal = nullptr;
   /// HTTP/2 keeps paused bodies bounded, so it is offered without being asked for.

@@ -48,7 +48,7 @@ int SocketTable::open(int family, int type, int protocol) noexcept {
       if (wanted(known->second.interest)) loop_.watch(socket, known->second.interest);
       known->second.local_port = 0;
       known->second.connecting = true;
-      known->second.http2 = false;
+      known->second.http2 = known->second.held = false;
     }
   } catch (const std::bad_alloc&) {
     ::close(socket);
@@ -77,14 +77,25 @@ bool SocketTable::watch(int socket, Interest interest) noexcept {
   Interest before;
   const auto known = sockets_.find(socket);
   if (known != sockets_.end()) {
-    before = std::exchange(known->second.interest, interest);
+    before = known->second.effective();
+    known->second.interest = interest;
     if (interest.read) known->second.connecting = false;
+    interest = known->second.effective();
   }
   if (wanted(interest)) return loop_.watch(socket, interest);
   if (!loop_.unwatch(socket) && wanted(before)) {  // closed without a word
     forget(socket);
     lost_ = true;
   }
+  return true;
+}
+
+bool SocketTable::hold(int socket, bool held) noexcept {
+  const auto known = sockets_.find(socket);
+  if (known == sockets_.end() || std::exchange(known->second.held, held) == held) return true;
+  const Interest interest = known->second.effective();
+  if (wanted(interest)) return loop_.watch(socket, interest);
+  loop_.unwatch(socket);
   return true;
 }
 

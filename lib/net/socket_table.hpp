@@ -26,6 +26,10 @@ class SocketTable {
   /// interest ends it.
   bool watch(int socket, Interest interest) noexcept;
 
+  /// While it is held nothing is read from it, whatever `watch` asks for. False: the system refuses
+  /// to watch it again.
+  bool hold(int socket, bool held) noexcept;
+
   /// A socket was closed before it was connected since the last call: libcurl goes on to the next
   /// address of that host only when it is called again, and asks for no call.
   bool take_lost() noexcept { return std::exchange(lost_, false); }
@@ -47,6 +51,11 @@ class SocketTable {
     int local_port = 0;      // 0: not asked yet
     bool connecting = true;  // nothing was to be read from it yet
     bool http2 = false;
+    bool held = false;
+
+    Interest effective() const noexcept {
+      return {.read = interest.read && !held, .write = interest.write};
+    }
   };
 
   void forget(int socket) noexcept;

@@ -81,8 +81,8 @@ TEST_CASE("async_read: suspends until something comes, and goes on on the contin
   AsyncFixture fixture;
   auto [reader, transfer] = fixture.open();
   struct Where {
-    static Coroutine<std::string> read(Reader& reader) {
-      co_await reader.async_read();
+    static Coroutine<std::string> read(Reader& from) {
+      co_await from.async_read();
       co_return thread_name();
     }
   };
@@ -221,13 +221,13 @@ TEST_CASE("async_read_until: many in a row may run out of time, and every byte a
   AsyncFixture fixture;
   auto [reader, transfer] = fixture.open();
   struct Patient {
-    static Coroutine<int> read(Reader& reader, std::string& all) {
+    static Coroutine<int> read(Reader& from, std::string& text) {
       int late = 0;
       for (;;) {
-        const ReadResult result = co_await reader.async_read_until(in(milliseconds(1)));
+        const ReadResult result = co_await from.async_read_until(in(milliseconds(1)));
         if (result.status == ReadStatus::end) co_return late;
         if (result.status == ReadStatus::pending) ++late;
-        all += result.chunk.text();
+        text += result.chunk.text();
       }
     }
   };
@@ -314,11 +314,11 @@ TEST_CASE("async_read: an awaiter may be named, and awaited again") {
   AsyncFixture fixture;
   auto [reader, transfer] = fixture.open();
   struct Named {
-    static Coroutine<std::string> read(Reader& reader) {
-      AsyncRead next = reader.async_read();
+    static Coroutine<std::string> read(Reader& from) {
+      AsyncRead next = from.async_read();
       std::string all;
       while (const auto chunk = co_await next) all += chunk->text();
-      const AsyncRead unused = reader.async_read();
+      const AsyncRead unused = from.async_read();
       co_return all;
     }
   };

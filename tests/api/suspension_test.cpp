@@ -64,6 +64,67 @@ Coroutine<int> drop_when_read(Reader& reader,
   co_return chunk ? static_cast<int>(chunk->size()) : 0;
 }
 
+/// Something to wait for that is ready, and wakes, when the test says so.
+class Door final : public detail::Awaited {
+ public:
+  explicit Door(std::shared_ptr<flow::Continuations> continuations)
+      : continuations_(std::move(continuations)) {}
+
+  bool ready() noexcept override { return open.load(); }
+  void enlist(flow::Waiter& waiter) noexcept override {
+    ++enlisted;
+    if (opens_when_enlisted) open = true;
+    waiter_.store(&waiter);
+  }
+  bool withdraw(flow::Waiter& waiter) noexcept override {
+    flow::Waiter* expected = &waiter;
+    return waiter_.compare_exchange_strong(expected, nullptr);
+  }
+  const std::shared_ptr<flow::Continuations>& continuations() const noexcept override {
+    return continuations_;
+  }
+  bool wake() {
+    flow::Waiter* const waiter = waiter_.exchange(nullptr);
+    if (waiter != nullptr) waiter->wake();
+    return waiter != nullptr;
+  }
+
+  std::atomic<bool> open{false};
+  bool opens_when_enlisted = false;
+  std::atomic<int> enlisted{0};  // times
+
+ private:
+  const std::shared_ptr<flow::Continuations> continuations_;
+  std::atomic<flow::Waiter*> waiter_{nullptr};
+};
+
+class AtDoor final : public detail::Awaiter {
+ public:
+  using Outcome = detail::Awaiter::Outcome;
+
+  explicit AtDoor(Door& door, Deadline deadline = Deadline::max(), std::stop_token stop = {})
+      : Awaiter(door, deadline, std::move(stop)) {}
+  Outcome await_resume() noexcept { return outcome(); }
+};
+
+Coroutine<AtDoor::Outcome> pass(Door& door, Deadline deadline = Deadline::max(),
+                                std::stop_token stop = {}) {
+  co_return co_await AtDoor(door, deadline, std::move(stop));
+}
+
+/// A Door, and the thread that those who wait at it go on on.
+struct Entrance {
+  explicit Entrance(flow::Continuations::Resume resume_on = {})
+      : continuations(std::make_shared<flow::Continuations>(std::move(resume_on))),
+        door(continuations) {}
+  ~Entrance() { continuations->stop(); }
+  Entrance(const Entrance&) = delete;
+  Entrance& operator=(const Entrance&) = delete;
+
+  const std::shared_ptr<flow::Continuations> continuations;
+  Door door;
+};
+
 }  // namespace
 
 TEST_SUITE_BEGIN("api");
@@ -107,6 +168,7 @@ TEST_CASE("Suspension: a coroutine that goes while it is being woken loses nothi
   AsyncFixture fixture({.resume_on = executor.resume_on()});
   auto [reader, transfer] = fixture.open();
   int lost = 0, given = 0;
+  std::atomic<int> spins{0};
   {
     Rival io([&fixture, &to = transfer](int) {
       to.send("x");
@@ -117,7 +179,7 @@ TEST_CASE("Suspension: a coroutine that goes while it is being woken loses nothi
       if (gone.done()) ++lost;
       const auto handle = gone.handle();
       io.go(round);
-      for (int i = 0; i < round % 64; ++i) std::this_thread::yield();
+      for (int i = 0; i < round % 64; ++i) ++spins;
       gone.drop();
       given += executor.forget(handle);
       io.wait(round);
@@ -242,6 +304,114 @@ TEST_CASE("Suspension: a coroutine may be destroyed in resume_on itself") {
   fixture.send(transfer, "abc");
   destroyed.get_future().wait();
   CHECK(reader.try_read().chunk.text() == "abc");
+}
+
+TEST_CASE("Suspension: one that is woken for nothing waits on") {
+  Entrance entrance;
+  auto waiting = pass(entrance.door);
+  for (int times = 1; times <= 3; ++times) {
+    CHECK(entrance.door.enlisted == times);
+    CHECK(entrance.door.wake());
+    while (entrance.door.enlisted == times) std::this_thread::yield();
+  }
+  CHECK_FALSE(waiting.done());
+  entrance.door.open = true;
+  CHECK(entrance.door.wake());
+  CHECK(waiting.get() == AtDoor::Outcome::ready);
+  CHECK_FALSE(entrance.door.wake());
+}
+
+TEST_CASE("Suspension: what changes while it enlists is found by its second look") {
+  Entrance entrance;
+  entrance.door.opens_when_enlisted = true;
+  auto waiting = pass(entrance.door);
+  REQUIRE(waiting.done());
+  CHECK(waiting.get() == AtDoor::Outcome::ready);
+  CHECK(entrance.door.enlisted == 1);
+  CHECK_FALSE(entrance.door.wake());
+}
+
+TEST_CASE("Suspension: the end of its thread wakes it, though its wake-up is yet to come") {
+  Entrance entrance;
+  auto waiting = pass(entrance.door);
+  Entrance second;
+  auto timed = pass(second.door, std::chrono::steady_clock::now() + std::chrono::hours(1));
+  for (Entrance* each : {&entrance, &second}) {
+    each->door.open = true;
+    each->continuations->stop();
+    CHECK_FALSE(each->door.wake());  // it has been taken back
+  }
+  REQUIRE(waiting.done());
+  CHECK(waiting.get() == AtDoor::Outcome::ready);
+  REQUIRE(timed.done());
+  CHECK(timed.get() == AtDoor::Outcome::ready);
+}
+
+TEST_CASE("Suspension: a wake-up after the end of its thread touches nothing") {
+  Entrance entrance;
+  auto waiting = pass(entrance.door);
+  entrance.continuations->stop();
+  CHECK_FALSE(waiting.done());
+  CHECK(entrance.door.wake());
+  CHECK_FALSE(waiting.done());
+}
+
+TEST_CASE("Suspension: destroying a coroutine waits for the resume_on that is given it") {
+  for (int round = 0; round < 10; ++round) {
+    std::promise<void> given;
+    std::atomic<bool> returning{false};
+    std::atomic<int> yields{0};
+    Entrance entrance([&](std::coroutine_handle<>) {
+      given.set_value();
+      while (yields < 30) std::this_thread::yield();
+      returning = true;
+    });
+    auto gone = pass(entrance.door);
+    entrance.door.open = true;
+    entrance.door.wake();
+    given.get_future().wait();
+    std::thread other([&] {
+      while (++yields < 30) std::this_thread::yield();
+    });
+    gone.drop();
+    CHECK(returning);
+    other.join();
+  }
+}
+
+TEST_CASE(
+    "Suspension: a stop counts for more than what is ready, which counts for more than time") {
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+  Entrance entrance;
+  std::stop_source stop;
+  std::promise<void> reached, go_on;
+  struct Held final : flow::Task {
+    Held(std::promise<void>& at, std::future<void> until) : reached(at), go_on(std::move(until)) {}
+    void run() noexcept override {
+      reached.set_value();
+      go_on.wait();
+    }
+    std::promise<void>& reached;
+    std::future<void> go_on;
+  };
+  entrance.continuations->start();
+  entrance.continuations->post(std::make_shared<Held>(reached, go_on.get_future()));
+  reached.get_future().wait();
+  auto waiting = pass(entrance.door, soon, stop.get_token());
+  AtDoor::Outcome expected{};
+  SUBCASE("stopped") {
+    entrance.door.open = true;
+    stop.request_stop();
+    expected = AtDoor::Outcome::stopped;
+  }
+  SUBCASE("ready") {
+    entrance.door.open = true;
+    expected = AtDoor::Outcome::ready;
+  }
+  SUBCASE("late") { expected = AtDoor::Outcome::late; }
+  while (std::chrono::steady_clock::now() < soon) std::this_thread::yield();
+  go_on.set_value();
+  CHECK(waiting.get() == expected);
 }
 
 TEST_CASE("Suspension: what cannot be allocated is thrown into the coroutine, and harms nothing" *

@@ -168,7 +168,7 @@ TEST_CASE("Thread: may be left to be joined later, from itself too, and none pil
 TEST_CASE("Thread: a forked child that exits does not wait for those its parent left behind" *
           doctest::skip(under_sanitizer())) {
   std::promise<void> go_on;
-  Thread("left", [&] { go_on.get_future().wait(); }).join_later();
+  Thread("left", [until = go_on.get_future().share()] { until.wait(); }).join_later();
   CHECK(exit_code_of([] { std::exit(5); }) == 5);
   CHECK(exit_code_of([] {
           Thread("left too", [] {}).join_later();

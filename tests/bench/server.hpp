@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -15,10 +17,12 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "backpressure/child.hpp"
-#include "interop/nginx.hpp"
+#include "interop/folder.hpp"
+#include "support/listener.hpp"
 
 namespace weir::bench {
 
@@ -31,45 +35,46 @@ class Server {
   virtual std::string small_url(Wire wire) const = 0;  ///< 1 KiB
   virtual std::string large_url(Wire wire) const = 0;
   virtual std::string ca_file() const = 0;
-  virtual pid_t pid(Wire wire) const = 0;  ///< One process serves all of that wire; 0: not yet.
-  /// Empty if it can serve that wire.
-  virtual std::string lacks(Wire wire) const = 0;
+  virtual pid_t pid(Wire wire) const = 0;  ///< One process serves all of that wire.
 };
 
-/// nginx with one worker, in a folder of its own: sendfile, and connections that are never closed.
+/// nginx as one process, in a folder of its own: sendfile, and connections that are never closed.
 class NginxServer final : public Server {
  public:
   explicit NginxServer(std::uint64_t large) {
     const auto& root = folder_.path();
+    const std::string config = root / "nginx.conf";
     std::filesystem::create_directory(root / "files");
     make_file(root / "files" / "small", std::size_t{1} << 10);
     make_file(root / "files" / "large", large);
-    test::run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-               "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-               "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", root / "key.pem",
-               "-out", root / "cert.pem"});
-    std::ofstream(root / "nginx.conf") << configuration();
-    std::string inherited = "NGINX=";
-    for (const auto& socket : sockets_) inherited += std::to_string(socket.fd()) + ";";
-    const std::string config = root / "nginx.conf";
+    test::make_certificate(root);
+    {
+      const std::array<test::Listener, 3> free;
+      for (std::size_t i = 0; i < free.size(); ++i) ports_[i] = free[i].port();
+    }
+    std::ofstream(config) << configuration();
     child_.emplace(
-        std::vector<std::string>{"nginx", "-p", root, "-c", config, "-e", root / "error.log"},
-        std::vector<std::string>{inherited});
-    for (auto& socket : sockets_) socket.close();
+        std::vector<std::string>{program(), "-p", root, "-c", config, "-e", root / "error.log"});
+    wait_until_it_listens();
   }
+
+  static bool installed() { return !program().empty(); }
 
   std::string small_url(Wire wire) const override { return url(wire) + "/small"; }
   std::string large_url(Wire wire) const override { return url(wire) + "/large"; }
   std::string ca_file() const override { return folder_.path() / "cert.pem"; }
-  pid_t pid(Wire) const override {  // of the worker; 0: not yet
-    const std::string master = std::to_string(child_->pid());
-    pid_t worker = 0;
-    std::ifstream("/proc/" + master + "/task/" + master + "/children") >> worker;
-    return worker;
-  }
-  std::string lacks(Wire) const override { return ""; }
+  pid_t pid(Wire) const override { return child_->pid(); }
 
  private:
+  static std::string program() { return test::find_program("WEIR_NGINX", "nginx"); }
+
+  void wait_until_it_listens() const {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!test::can_connect(port(Wire::http2))) {
+      if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("nginx is silent");
+      std::this_thread::yield();
+    }
+  }
   static void make_file(const std::string& path, std::uint64_t size) {
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     std::vector<std::uint64_t> piece(std::size_t{1} << 17);
@@ -90,12 +95,11 @@ class NginxServer final : public Server {
     return (wire == Wire::plain ? "http://127.0.0.1:" : "https://127.0.0.1:") +
            std::to_string(port(wire));
   }
-  std::uint16_t port(Wire wire) const { return sockets_[static_cast<std::size_t>(wire)].port(); }
+  std::uint16_t port(Wire wire) const { return ports_[static_cast<std::size_t>(wire)]; }
 
   std::string configuration() const {
     std::ostringstream text;
-    if (::geteuid() == 0) text << "user " << ::getpwuid(0)->pw_name << " root;\n";
-    text << "daemon off;\nworker_processes 1;\npid nginx.pid;\n"
+    text << "daemon off;\nmaster_process off;\npid nginx.pid;\n"
             "events { worker_connections 512; }\n"
             "http {\n  access_log off;\n  sendfile on;\n  keepalive_requests 1000000000;\n";
     for (const char* const kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
@@ -109,7 +113,7 @@ class NginxServer final : public Server {
   }
 
   test::TemporaryFolder folder_;
-  std::array<test::ListeningSocket, 3> sockets_;
+  std::array<std::uint16_t, 3> ports_{};
   std::optional<test::Child> child_;  // ends before the folder goes
 };
 
@@ -117,15 +121,17 @@ class NginxServer final : public Server {
 class HarnessServer final : public Server {
  public:
   HarnessServer(const std::string& program, std::uint64_t large) : large_(large) {
-    for (const bool tls : {false, true}) {
+    for (const Wire wire : {Wire::plain, Wire::tls, Wire::http2}) {
       std::vector<std::string> words{program, "serve"};
-      if (tls) words.push_back("--tls");
-      Served& served = served_[tls ? 1 : 0];
+      if (wire != Wire::plain) words.push_back("--tls");
+      if (wire == Wire::http2) words.push_back("--http2");
+      Served& served = served_[static_cast<std::size_t>(wire)];
       served.child = std::make_unique<test::Child>(words);
       const std::string ready = served.child->line();
       served.url = text_field(ready, "url");
       if (served.url.empty()) throw std::runtime_error("weir-harness did not start: " + ready);
-      if (tls) std::ofstream(ca_file()) << with_line_feeds(text_field(ready, "ca"));
+      // Each has an authority of its own.
+      std::ofstream(ca_file(), std::ios::app) << with_line_feeds(text_field(ready, "ca"));
     }
   }
 
@@ -135,16 +141,13 @@ class HarnessServer final : public Server {
   }
   std::string ca_file() const override { return folder_.path() / "ca.pem"; }
   pid_t pid(Wire wire) const override { return of(wire).child->pid(); }
-  std::string lacks(Wire wire) const override {
-    return wire == Wire::http2 ? "weir-harness serve speaks no HTTP/2 here" : "";
-  }
 
  private:
   struct Served {
     std::unique_ptr<test::Child> child;
     std::string url;
   };
-  const Served& of(Wire wire) const { return served_[wire == Wire::plain ? 0 : 1]; }
+  const Served& of(Wire wire) const { return served_[static_cast<std::size_t>(wire)]; }
 
   static std::string text_field(std::string_view json, std::string_view name) {
     const std::string key = "\"" + std::string(name) + "\":\"";
@@ -165,7 +168,7 @@ class HarnessServer final : public Server {
 
   const std::uint64_t large_;
   test::TemporaryFolder folder_;
-  std::array<Served, 2> served_;
+  std::array<Served, 3> served_;
 };
 
 }  // namespace weir::bench

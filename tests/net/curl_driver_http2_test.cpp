@@ -346,11 +346,14 @@ TEST_CASE("CurlDriver: an HTTP/2 response that breaks the rules is a typed failu
 TEST_CASE("CurlDriver: an HTTP/2 peer that speaks gibberish fails the request") {
   for (const bool garbage : {false, true}) {
     CAPTURE(garbage);
-    const Answered that;
+    net::Request what = get("");
+    what.headers_timeout = 1s;  // 8.5.0 does not notice
+    const Answered that(what);
     if (garbage) that.peer->write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     if (!garbage) that.peer->send(H2Peer::kWindowUpdate, 0, 0, "ab");
     const auto error = that.finish().error;
-    const bool typed = error == errc::protocol_error || error == errc::connection_lost;
+    const bool typed =
+        error == errc::protocol_error || error == errc::connection_lost || error == errc::timed_out;
     CHECK(typed);
   }
 }

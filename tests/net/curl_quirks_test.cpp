@@ -26,6 +26,12 @@ TEST_CASE("CurlQuirks: idle connections are checked for stray bytes before 8.0")
   CHECK_FALSE(CurlQuirks::of(0x080000).reuses_dirty);
 }
 
+TEST_CASE("CurlQuirks: 8.5 must be kept from reading what is paused") {
+  CHECK_FALSE(CurlQuirks::of(0x080400).reads_while_paused);
+  CHECK(CurlQuirks::of(0x080500).reads_while_paused);
+  CHECK_FALSE(CurlQuirks::of(0x080600).reads_while_paused);
+}
+
 TEST_CASE("CurlQuirks: HTTP/2 is offered by default where it keeps paused bodies bounded") {
   CHECK_FALSE(CurlQuirks::of(0x075801).http2_by_default);
   CHECK_FALSE(CurlQuirks::of(0x081100).http2_by_default);  // 8.17.0

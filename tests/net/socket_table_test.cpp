@@ -159,6 +159,28 @@ TEST_CASE(
   table.sockets.close(next);
 }
 
+TEST_CASE("SocketTable: one that is held is not watched for input until it is let go") {
+  Table table;
+  const int socket = table.open();
+  const Socket peer = connected(socket);
+  REQUIRE(table.sockets.watch(socket, {.read = true}));
+  make_readable(socket, peer);
+  CHECK(table.readable(socket));
+  CHECK(table.sockets.hold(socket, true));
+  CHECK_FALSE(table.readable(socket));
+  REQUIRE(table.sockets.watch(socket, {.read = true, .write = true}));
+  CHECK_FALSE(table.readable(socket));
+  REQUIRE(table.sockets.watch(socket, {.read = true}));
+  CHECK_FALSE(table.readable(socket));
+  CHECK(table.sockets.hold(socket, false));
+  CHECK(table.readable(socket));
+  CHECK(table.sockets.hold(socket, true));
+  REQUIRE(table.sockets.watch(socket, {}));
+  CHECK_FALSE(table.sockets.take_lost());
+  CHECK(table.sockets.still_open() == 1);
+  table.sockets.close(socket);
+}
+
 TEST_CASE("SocketTable: running out of descriptors is told apart, and passes") {
   Table table;
   rlimit limit{};
