@@ -21,8 +21,10 @@ class Suspension;
 /// The part that all awaiters have in common: suspends a coroutine until something can be had.
 ///
 /// Lives in the coroutine's frame. Destroying a suspended frame withdraws the wait and harms
-/// nothing; that is safe at any time but between the moment at which the coroutine is given to
-/// `ClientOptions::resume_on`, or resumed, and its next suspension.
+/// nothing. Destroy it on the thread that resumes it: the continuation thread, or with
+/// `ClientOptions::resume_on` the executor, which then forgets the handle if it has it already; it
+/// is not given it afterwards. From elsewhere only while nothing can wake it: else request the stop
+/// of the read, and let it end.
 class WEIR_API Awaiter {
  public:
   Awaiter(const Awaiter&) = delete;

@@ -42,7 +42,8 @@ class WEIR_API Body {
   /// Reads the whole body as UTF-8: a byte order mark is removed, but nothing is checked. Throws
   /// what a read throws; and too_large before it reads if the length is known to be above `limit`
   /// bytes, else as soon as more than those arrived. Any throw cancels the transfer.
-  /// Memory: up to `limit` bytes beside the queue, and as much again while it grows.
+  /// The high water mark does not apply: all of it will be taken. Memory: up to `limit` bytes, as
+  /// much again while it grows, and a queue of at most this body's share of `memory_budget`.
   std::string text(std::size_t limit = std::size_t{64} << 20);
   /// Reads the whole body; as `text()`.
   std::vector<std::byte> bytes(std::size_t limit = std::size_t{64} << 20);

@@ -34,7 +34,10 @@ using std::chrono::milliseconds;
 /// bounded on it, which is since 8.18.0; else it is HTTP/1.1. `http2` offers it wherever it works
 /// at all (8.3.0 and 8.16.x: Error unsupported, their pause is broken); a server that does not
 /// speak it, and plain http, get HTTP/1.1: `Response::version` tells. `http2_prior_knowledge`
-/// speaks nothing else, on http too. `http3` and `http3_only` are unsupported for now.
+/// speaks nothing else, on http too. An idle HTTP/1.1 connection to the same host may be used for
+/// `http2`. Before libcurl 8.0 a request body above 65,535 bytes goes over HTTP/1.1 with `http2`,
+/// and takes a whole core while it waits for the server with `http2_prior_knowledge`. `http3` and
+/// `http3_only` are unsupported for now.
 ///
 /// Each body has a connection of its own over HTTP/2 as well: what is paused is not read. A server
 /// that demands answers to its PINGs therefore cuts a body that stays paused for longer than it
@@ -173,7 +176,9 @@ struct ClientOptions {
   /// The high water until the first read of a body.
   std::size_t unread_high_water = std::size_t{256} << 10;
   /// Bytes of queue memory over all bodies of this client. As it fills, each body may hold less
-  /// of it: an eighth of what is left, but always one write (16 KiB).
+  /// of it: an eighth of what is left, but always one write (16 KiB). The last eighth of the
+  /// budget is for bodies of which 1 MiB or more was read, so that stalled ones leave room for
+  /// those in use.
   std::size_t memory_budget = std::size_t{64} << 20;
 
   /// Idle connections kept for reuse, and the age (whole seconds, at least 1) from which one is
@@ -193,10 +198,11 @@ struct ClientOptions {
   TlsOptions tls{};
 
   /// Called with each coroutine of this client that may go on, in place of resuming it: hand it to
-  /// an executor of yours. Runs on the client's continuation thread, never on the I/O thread;
-  /// must not throw. The coroutine must not be destroyed between this call and its
-  /// resumption. Empty: coroutines are resumed on the continuation thread itself, where one that
-  /// blocks holds up all the others.
+  /// an executor of yours. Runs on the client's continuation thread, never on the I/O thread; must
+  /// neither throw nor wait for a lock that is held while coroutines are destroyed. Whoever
+  /// destroys the coroutine before it was resumed must forget the handle. Empty: coroutines are
+  /// resumed on the continuation thread itself, where one that blocks holds up all the others, and
+  /// one whose promise lets an exception out ends the program.
   std::function<void(std::coroutine_handle<>)> resume_on{};
   /// Called with what happens to each request, on the continuation thread and in order; must not
   /// throw. At most 1,024 events wait for it; more are dropped and counted in
@@ -231,8 +237,8 @@ struct ClientStats {
 /// Thread-safety: all members may be called from any thread.
 /// Lifetime: destruction aborts what is under way and waits for the I/O thread, which never
 /// runs user code, and for the continuation thread, unless it happens there. Coroutines that are
-/// suspended go on with the error aborted. Responses may outlive it: their bodies then read as
-/// aborted.
+/// suspended go on with the error aborted, and must not use the Client. Responses may outlive it:
+/// their bodies then read as aborted.
 /// After fork() the child must not use the parent's clients.
 class WEIR_API Client {
  public:

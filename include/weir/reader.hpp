@@ -87,9 +87,9 @@ class [[nodiscard]] WEIR_API AsyncReadUntil : public detail::Awaiter {
 /// read nothing changes any more. A Reader that was moved from throws body_used.
 /// Thread-safety: one thread at a time reads; `cancel()` and `stats()` may be called from any
 /// thread while another reads, but not while the Reader is moved or destroyed.
-/// Lifetime: dropping a Reader before the end cancels the transfer. On HTTP/1.1 that costs the
-/// connection, unless at most 64 KiB of a known length remain. A Reader may outlive its Client;
-/// it then reads as aborted.
+/// Lifetime: dropping a Reader before the end cancels the transfer. That costs the connection,
+/// unless at most 64 KiB of a known length remain. A Reader may outlive its Client; it then reads
+/// as aborted.
 class [[nodiscard]] WEIR_API Reader {
  public:
   explicit Reader(std::unique_ptr<detail::Stream> stream) noexcept;
@@ -115,7 +115,8 @@ class [[nodiscard]] WEIR_API Reader {
   /// the thread. It goes on as `ClientOptions::resume_on` says; without a suspension if there is
   /// something to read. A stop request makes this read throw aborted and leaves the body
   /// unharmed. Destroying the suspended coroutine withdraws the read and loses no byte.
-  /// Lifetime: until it is done the Reader must live, and must not be read otherwise.
+  /// Lifetime: until it is done the Reader must live, and must not be read otherwise: of two reads
+  /// that wait, one would never be woken.
   AsyncRead async_read(std::stop_token stop = {});
   /// `co_await reader.async_read_until(deadline, stop)`: as `read_until()`.
   AsyncReadUntil async_read_until(Deadline deadline, std::stop_token stop = {});

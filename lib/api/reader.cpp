@@ -70,7 +70,8 @@ std::optional<Chunk> AsyncRead::await_resume() {
   if (outcome() == Outcome::stopped) {
     throw Error(stream_.failure(errc::aborted, "this read was stopped"));
   }
-  ReadResult result = stream_.pull(kAnySize, flow::Wait::never());
+  // Ready, so it does not wait, unless another reader took what was there.
+  ReadResult result = stream_.pull(kAnySize, flow::Wait::for_ever());
   if (!result) return std::nullopt;
   return std::move(result.chunk);
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <string_view>
 
 namespace weir::detail {
@@ -28,18 +30,35 @@ constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) noexc
 
 /// Removes spaces and tabs from both ends. Spec: RFC 9110 section 5.6.3 (OWS).
 constexpr std::string_view trim(std::string_view text) noexcept {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
 }
+
+inline constexpr std::array<bool, 256> kTokenCharacters = [] {
+  std::array<bool, 256> table{};
+  for (int c = 0; c < 128; ++c) {
+    const auto character = static_cast<char>(c);
+    table[static_cast<std::size_t>(c)] =
+        is_alpha(character) || is_digit(character) ||
+        std::string_view("!#$%&'*+-.^_`|~").find(character) != std::string_view::npos;
+  }
+  return table;
+}();
 
 /// One or more token characters: what methods and field names are made of.
 /// Spec: RFC 9110 section 5.6.2.
 constexpr bool is_token(std::string_view text) noexcept {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [kMarks](char c) {
-    return is_alpha(c) || is_digit(c) || kMarks.find(c) != std::string_view::npos;
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return kTokenCharacters[static_cast<unsigned char>(c)];
   });
+}
+
+/// CR, LF or NUL, which no field value has (RFC 9110 section 5.5). A plain loop: field values are
+/// short, and find_first_of() makes a call for each character.
+constexpr bool has_line_break(std::string_view text) noexcept {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 }  // namespace weir::detail

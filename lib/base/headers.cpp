@@ -17,8 +17,7 @@ void check_name(std::string_view name) {
 
 Field checked(std::string_view name, std::string_view value) {
   check_name(name);
-  constexpr std::string_view kForbidden("\r\n\0", 3);
-  if (value.find_first_of(kForbidden) != std::string_view::npos) {
+  if (detail::has_line_break(value)) {
     throw Error({.code = errc::invalid_argument,
                  .detail = "value of header " + std::string(name) + " holds CR, LF or NUL"});
   }

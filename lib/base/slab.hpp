@@ -63,7 +63,7 @@ class Slab {
 /// Lifetime: counted; slabs in use keep it alive, so Chunks may outlive their Client.
 class SlabPool {
  public:
-  static constexpr std::size_t kRetained = std::size_t{1} << 20;  // bytes
+  static constexpr std::size_t kRetained = std::size_t{4} << 20;  // bytes: what one body may queue
 
   static SlabPool* create();  ///< One reference. Throws std::bad_alloc.
   void retain() noexcept;

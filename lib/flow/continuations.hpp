@@ -38,7 +38,8 @@ class Task : private detail::DeadlineNode {
 /// posted; they must not wait for one another.
 ///
 /// Thread-safety: all members from any thread, unless said otherwise.
-/// Lifetime: shared by a client and its bodies; stop() it before the last of them goes.
+/// Lifetime: shared by a client, its bodies and those who post, until their call has returned;
+/// stop() it before the last of them goes.
 class Continuations : public std::enable_shared_from_this<Continuations> {
  public:
   using Resume = std::function<void(std::coroutine_handle<>)>;

@@ -48,10 +48,12 @@ struct DriverCallbacks {
   }
   static int timer(CURLM*, long milliseconds, void* self) noexcept {
     auto& driver = *static_cast<CurlDriver*>(self);
-    driver.curl_due_ = milliseconds < 0
-                           ? TimePoint::max()
-                           : driver.hub_->clock.now() +
-                                 driver.spin_guard_.clamp(std::chrono::milliseconds(milliseconds));
+    const auto delay = driver.spin_guard_.clamp(std::chrono::milliseconds(milliseconds));
+    if (milliseconds < 0) {
+      driver.curl_due_ = TimePoint::max();
+    } else {  // at once: in this turn, if it has not passed the timer yet
+      driver.curl_due_ = delay.count() == 0 ? driver.now_ : driver.hub_->clock.now() + delay;
+    }
     return 0;
   }
   static curl_socket_t open(void* self, curlsocktype, curl_sockaddr* address) noexcept {

@@ -58,7 +58,10 @@ void CurlExchange::cancel_transfer() {
   const auto& length = exchange_->head.length;
   if (phase_ != Phase::body || !length || *length - received_ > kDiscardBytes)
     return driver_.cut(*this);
-  if (head_.version() == HttpVersion::http2) return driver_.release(*this);
+  if (head_.version() == HttpVersion::http2) {
+    driver_.sockets().hold(socket_, false);  // others will read from it
+    return driver_.release(*this);
+  }
   phase_ = Phase::discarding;
   progressed_ = driver_.now();
   rearm();

@@ -17,10 +17,6 @@ std::string_view without_line_end(std::string_view text) {
   return text;
 }
 
-bool has_line_break(std::string_view text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
-}
-
 }  // namespace
 
 ResponseHead::Step ResponseHead::fail(errc code, std::string detail) {
@@ -77,7 +73,8 @@ bool ResponseHead::read_version(std::string_view text) noexcept {
 ResponseHead::Step ResponseHead::field_line(std::string_view text, Headers& into) {
   if (text.front() == ' ' || text.front() == '\t') {  // RFC 9112 section 5.2: obsolete line folding
     if (pending_name_.empty()) return fail(errc::protocol_error, "folded line without a field");
-    if (has_line_break(text)) return fail(errc::protocol_error, "CR, LF or NUL in a header");
+    if (detail::has_line_break(text))
+      return fail(errc::protocol_error, "CR, LF or NUL in a header");
     for (const auto name : {"Content-Length", "Transfer-Encoding", "Connection"}) {
       if (detail::equal_ignoring_case(pending_name_, name)) {  // libcurl does not unfold these
         return fail(errc::protocol_error, std::string("folded ") + name);
@@ -94,7 +91,7 @@ ResponseHead::Step ResponseHead::field_line(std::string_view text, Headers& into
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return fail(errc::protocol_error, "header without a colon");
   const auto value = detail::trim(text.substr(colon + 1));
-  if (has_line_break(value)) return fail(errc::protocol_error, "CR, LF or NUL in a header");
+  if (detail::has_line_break(value)) return fail(errc::protocol_error, "CR, LF or NUL in a header");
   if (!detail::is_token(text.substr(0, colon)))
     return fail(errc::protocol_error, "malformed header name");
   pending_name_ = text.substr(0, colon);

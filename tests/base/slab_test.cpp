@@ -143,7 +143,8 @@ TEST_CASE("SlabPool: gets a slab back only when its last Chunk is gone") {
 TEST_CASE("SlabPool: keeps no more than kRetained, of small and large slabs together") {
   const Pool pool(SlabPool::create());
   std::vector<OwnedSlab> slabs;
-  for (int i = 0; i < 40; ++i) slabs.emplace_back(pool->acquire(i % 2 == 0 ? 1 : kMax));
+  const std::size_t enough = 3 * SlabPool::kRetained / Slab::kLargest;
+  for (std::size_t i = 0; i < enough; ++i) slabs.emplace_back(pool->acquire(i % 2 == 0 ? 1 : kMax));
   CHECK(pool->retained() == 0);
   std::size_t peak = 0;
   while (!slabs.empty()) {

@@ -268,13 +268,16 @@ TEST_CASE("Continuations: stop() waits for the task under way") {
 TEST_CASE("Continuations: stop() on its own thread waits for nothing, and the rest still runs") {
   auto continuations = started();
   std::promise<bool> done;
-  continuations->post(task([&] {
-    const auto stopped = std::make_shared<bool>(false);
-    continuations->post(task([&, stopped] { done.set_value(*stopped); }));
-    continuations->stop();
-    *stopped = true;
-    continuations.reset();  // the last owner but the thread
-  }));
+  {
+    Gate gate(*continuations);
+    continuations->post(task([&] {
+      const auto stopped = std::make_shared<bool>(false);
+      continuations->post(task([&, stopped] { done.set_value(*stopped); }));
+      continuations->stop();
+      *stopped = true;
+      continuations.reset();  // the last owner but the thread
+    }));
+  }
   CHECK(done.get_future().get());
 }
 

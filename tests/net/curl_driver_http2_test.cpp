@@ -406,6 +406,25 @@ TEST_CASE("CurlDriver: cancelling an HTTP/2 body keeps the connection if little 
   }
 }
 
+TEST_CASE("CurlDriver: the connection of an HTTP/2 body cancelled while paused is read again") {
+  Reusing that;
+  const auto exchange = std::make_shared<net::Exchange>(
+      that.driver.driver().hub(), flow::Watermarks{.high = 1'000, .low = 500, .unread_high = 1'000},
+      over_h2(get(that.listener.url())));
+  that.driver.driver().start(exchange);
+  H2Peer peer = that.listener.accept();
+  const auto stream = peer.request();
+  peer.head(stream, 200, {{"content-length", "60000"}});
+  peer.data(stream, kPart.substr(0, 50'000));
+  REQUIRE(that.driver.wait_for([](const ClientStats& now) { return now.paused == 1; }));
+  exchange->cancel();
+  REQUIRE(that.driver.wait_for([](const ClientStats& now) { return now.active == 0; }));
+  const auto next = that.start();
+  peer.head(peer.request(), 204, {}, true);
+  CHECK(DriverFixture::finish(*next).status == 204);
+  CHECK(that.driver.stats().connections_opened == 1);
+}
+
 TEST_CASE("CurlDriver: HTTP/2 where both sides speak it, else HTTP/1.1") {
   const auto version = [](const Firehose& server, HttpVersion wanted, std::string body = "") {
     DriverFixture driver(trusting(server.ca_pem()));
