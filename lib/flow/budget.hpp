@@ -39,9 +39,9 @@ class BudgetWaiter {
 /// of the limit is for bodies that are known to be read. What would be less than a write is
 /// one write at a time, so that no body ever waits for another one to be read.
 ///
-/// Memory: with n bodies `held()` stays below the limit + 2n slabs of one write: who may hold a
-/// write at a time has one, and one that is just being emptied; larger slabs are at most a
-/// quarter of a share.
+/// Memory: with n bodies `held()` stays below the limit + 3n slabs of one write: who may hold a
+/// write at a time has one, one that is just being emptied, and the last of a known length,
+/// which is never paused; larger slabs are at most a quarter of a share.
 /// Thread-safety: `give_back()` and the const members from any thread, the rest by the holder of
 /// io.
 class Budget {
