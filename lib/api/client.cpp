@@ -43,13 +43,18 @@ ClientState::ClientState(std::unique_ptr<net::Driver> driver, const ClientOption
       trace_(nullptr),
       driver_(std::move(driver)) {}
 
-std::unique_ptr<ChannelStream> ClientState::start(std::string_view url, RequestInit init) try {
+std::unique_ptr<ChannelStream> ClientState::start(std::string_view url, RequestInit init,
+                                                  Caller caller) try {
   const flow::Watermarks marks = make_marks(init, defaults_);
   auto exchange =
       std::make_shared<net::Exchange>(driver_->hub(), marks, make_request(url, init, defaults_));
   auto stream =
       std::make_unique<ChannelStream>(exchange, std::move(init.stop), stopped_.continuations);
-  driver_->start(std::move(exchange));
+  if (caller == Caller::waits) {
+    driver_->start_and_wait(std::move(exchange));
+  } else {
+    driver_->start(std::move(exchange));
+  }
   return stream;
 } catch (const Error& error) {
   if (!error.url().empty()) throw;
@@ -60,7 +65,7 @@ std::unique_ptr<ChannelStream> ClientState::start(std::string_view url, RequestI
 
 std::unique_ptr<Pending> ClientState::begin(std::string_view url, RequestInit init) {
   try {
-    return std::make_unique<Pending>(start(url, std::move(init)));
+    return std::make_unique<Pending>(start(url, std::move(init), Caller::goes_on));
   } catch (const Error&) {
     return std::make_unique<Pending>(std::current_exception());
   }
@@ -80,7 +85,8 @@ Client::Client(std::unique_ptr<detail::ClientState> state) : state_(std::move(st
 Client::~Client() = default;
 
 Response Client::fetch(std::string_view url, RequestInit init) {
-  return detail::receive(state_->start(url, std::move(init)));
+  using detail::ClientState;
+  return detail::receive(state_->start(url, std::move(init), ClientState::Caller::waits));
 }
 
 ClientStats Client::stats() const { return state_->stats(); }

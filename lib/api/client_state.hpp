@@ -22,8 +22,9 @@ class ClientState {
   /// On another transport.
   ClientState(std::unique_ptr<net::Driver> driver, const ClientOptions& options);
 
+  enum class Caller { goes_on, waits };
   /// Sends a request; its head is still to come. Throws Error.
-  std::unique_ptr<ChannelStream> start(std::string_view url, RequestInit init);
+  std::unique_ptr<ChannelStream> start(std::string_view url, RequestInit init, Caller caller);
   /// The same, with the Error put into the result.
   std::unique_ptr<Pending> begin(std::string_view url, RequestInit init);
   ClientStats stats() const { return driver_->stats(); }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "net/curl_setup.hpp"
+#include "net/sigpipe.hpp"
 
 namespace weir::net {
 
@@ -70,9 +71,9 @@ CurlDriver::CurlDriver(const ClientOptions& options, TraceSink* trace)
     : options_(options),
       trace_(trace),
       quirks_(running_quirks()),
-      bell_hub_(std::make_shared<BellHub>(options.memory_budget, detail::Clock::steady())),
-      hub_(bell_hub_),
-      loop_(bell_hub_->bell),
+      helm_hub_(std::make_shared<HelmHub>(options.memory_budget, detail::Clock::steady())),
+      hub_(helm_hub_),
+      loop_(helm_hub_->helm.bell()),
       sockets_(loop_),
       multi_(made<MultiHandle>(curl_multi_init())),
       now_(hub_->clock.now()) {
@@ -117,34 +118,36 @@ void CurlDriver::set_up_multi() {
 CurlDriver::~CurlDriver() { stop(); }
 
 void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
-  std::unique_lock lock(mutex_);
-  if (stopping_) {
-    lock.unlock();
-    const std::lock_guard joined(stop_mutex_);  // the I/O thread is gone: the role is free
-    hub_->io.acquire();
-    RequestTrace unheard;
-    report(*exchange, unheard, [&] { exchange->fail(client_destroyed(exchange->request.url)); });
-    hub_->flush();
-    hub_->io.release();
-    return;
-  }
-  // Once the exchange has begun this driver may be destroyed. Rung without the lock, which the I/O
-  // thread wants first of all.
-  const std::shared_ptr<BellHub> hub = bell_hub_;
-  inbox_.push_back(std::move(exchange));
-  const bool first = inbox_.size() == 1;
-  lock.unlock();
-  if (first) hub->ring();
+  // Once the exchange has begun this driver may be destroyed.
+  const std::shared_ptr<HelmHub> hub = helm_hub_;
+  if (hub->helm.add(exchange)) return;
+  const std::lock_guard joined(stop_mutex_);  // the I/O thread is gone: the role is free
+  hub_->io.acquire();
+  RequestTrace unheard;
+  report(*exchange, unheard, [&] { exchange->fail(client_destroyed(exchange->request.url)); });
+  hub_->flush();
+  hub_->io.release();
+}
+
+void CurlDriver::start_and_wait(std::shared_ptr<Exchange> exchange) {
+  const std::shared_ptr<HelmHub> hub = helm_hub_;  // as in start()
+  if (!hub->helm.take(exchange)) return start(std::move(exchange));
+  const SigpipeBlocked blocked;
+  hub_->io.acquire();
+  const auto alone = [&] { return active_.size() <= 1 && !hub->helm.stopping(); };
+  First first = First::poll;
+  do {
+    turn(std::exchange(first, First::wait));
+  } while (!exchange->head_ready() && alone());
+  const bool idle = is_idle();
+  hub_->io.release();
+  hub->helm.leave(idle);
 }
 
 void CurlDriver::stop() noexcept {
   const std::lock_guard one_at_a_time(stop_mutex_);
   if (!thread_.joinable()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  bell_hub_->ring();
+  helm_hub_->helm.stop();
   thread_.join();
 }
 

@@ -12,21 +12,23 @@
 #include "net/curl_quirks.hpp"
 #include "net/driver.hpp"
 #include "net/event_loop.hpp"
+#include "net/helm.hpp"
 #include "net/socket_table.hpp"
 #include "net/spin_guard.hpp"
 
 namespace weir::net {
 
-/// Hub whose bell is an eventfd. It outlives the driver as long as some Channel does.
-class BellHub final : public flow::Hub {
+/// Hub that rings at the helm. It outlives the driver as long as some Channel does.
+class HelmHub final : public flow::Hub {
  public:
   using Hub::Hub;
-  void ring() noexcept override { bell.ring(); }
+  void ring() noexcept override { helm.ring(); }
 
-  Bell bell;
+  Helm helm;
 };
 
-/// One libcurl multi handle on one thread.
+/// One libcurl multi handle, driven by an I/O thread, or by a lone caller who waits for its head
+/// (helm.hpp). "I/O thread" means either, below and elsewhere in net.
 ///
 /// A turn of the loop: wait; begin new exchanges; act on what readers reported; let libcurl work on
 /// ready sockets and its timer; report what it finished; expire deadlines; wake the readers
@@ -42,6 +44,7 @@ class CurlDriver final : public Driver {
   ~CurlDriver() override;
 
   void start(std::shared_ptr<Exchange> exchange) override;
+  void start_and_wait(std::shared_ptr<Exchange> exchange) override;
   void stop() noexcept override;
   ClientStats stats() const override;
   const std::shared_ptr<flow::Hub>& hub() const noexcept override { return hub_; }
@@ -77,7 +80,9 @@ class CurlDriver final : public Driver {
   void set_up_multi();
   void start_thread();
   void run();
-  void turn() WEIR_REQUIRES(hub_->io);
+  enum class First { poll, wait };
+  void turn(First first) WEIR_REQUIRES(hub_->io);
+  bool is_idle() const noexcept WEIR_REQUIRES(hub_->io);
   void begin_new() WEIR_REQUIRES(hub_->io);
   void begin(std::shared_ptr<Exchange> exchange) WEIR_REQUIRES(hub_->io);
   void add(const std::shared_ptr<Exchange>& exchange, const RequestTrace& trace);
@@ -95,7 +100,7 @@ class CurlDriver final : public Driver {
   const ClientOptions options_;
   TraceSink* const trace_;  // null: nobody listens
   const CurlQuirks quirks_;
-  const std::shared_ptr<BellHub> bell_hub_;
+  const std::shared_ptr<HelmHub> helm_hub_;
   const std::shared_ptr<flow::Hub> hub_;  // the same, as Channels see it
   EventLoop loop_;
   SocketTable sockets_;
@@ -104,6 +109,7 @@ class CurlDriver final : public Driver {
   detail::Deadlines deadlines_;
   SpinGuard spin_guard_;
   std::vector<std::unique_ptr<CurlExchange>> active_;
+  Helm::Inbox batch_;  // empty, but its memory is kept
   detail::TimePoint now_;
   detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
   bool watch_failed_ = false;                              // for some transfer, since the last look
@@ -115,11 +121,8 @@ class CurlDriver final : public Driver {
   std::atomic<std::uint64_t> active_count_{0};
   std::atomic<std::uint64_t> turns_{0};
 
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Exchange>> inbox_;  // guarded by mutex_
-  bool stopping_ = false;                         // guarded by mutex_
-  std::mutex stop_mutex_;                         // one stop() at a time
-  std::thread thread_;                            // joined under stop_mutex_
+  std::mutex stop_mutex_;  // one stop() at a time
+  std::thread thread_;     // joined under stop_mutex_
 };
 
 }  // namespace weir::net

@@ -23,18 +23,32 @@ void count(std::atomic<std::uint64_t>& counter) noexcept {
 
 void CurlDriver::run() {
   ::pthread_setname_np(::pthread_self(), "weir-io");
-  hub_->io.acquire();
+  Helm& helm = helm_hub_->helm;
   for (;;) {
-    turn();
-    const std::lock_guard lock(mutex_);
-    if (stopping_) break;
+    helm.await();
+    hub_->io.acquire();
+    First first = First::poll;
+    while (!helm.stopping()) {
+      turn(std::exchange(first, First::wait));
+      if (is_idle()) break;
+    }
+    if (helm.stopping()) break;
+    hub_->io.release();
+    helm.leave(true);
   }
   abort_all();
   hub_->io.release();
 }
 
-void CurlDriver::turn() {
-  const auto ready = loop_.wait(std::min(curl_due_, deadlines_.next()), hub_->clock.now());
+bool CurlDriver::is_idle() const noexcept {
+  return active_.empty() && curl_due_ == TimePoint::max() && !sockets_.watches_any();
+}
+
+void CurlDriver::turn(First first) {
+  std::span<const Event> ready;
+  if (first == First::wait || helm_hub_->helm.bell().rung()) {
+    ready = loop_.wait(std::min(curl_due_, deadlines_.next()), hub_->clock.now());
+  }
   now_ = hub_->clock.now();
   count(turns_);
   begin_new();
@@ -46,13 +60,10 @@ void CurlDriver::turn() {
 }
 
 void CurlDriver::begin_new() {
-  std::vector<std::shared_ptr<Exchange>> batch;
-  {
-    const std::lock_guard lock(mutex_);
-    batch.swap(inbox_);
-  }
-  if (!batch.empty()) now_ = hub_->clock.now();  // no deadline counts from before the call
-  for (auto& exchange : batch) begin(std::move(exchange));
+  helm_hub_->helm.take_inbox(batch_);
+  if (!batch_.empty()) now_ = hub_->clock.now();  // no deadline counts from before the call
+  for (auto& exchange : batch_) begin(std::move(exchange));
+  batch_.clear();
 }
 
 void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {

@@ -64,6 +64,9 @@ class Driver {
   /// it. After the driver was stopped the exchange fails with aborted.
   /// Throws std::bad_alloc.
   virtual void start(std::shared_ptr<Exchange> exchange) = 0;
+  /// As start(), by a thread that waits for the head next: until it is there, or the exchange has
+  /// failed, that thread may do the I/O thread's work.
+  virtual void start_and_wait(std::shared_ptr<Exchange> exchange) { start(std::move(exchange)); }
   /// Aborts everything under way and ends the I/O thread; later exchanges fail with aborted.
   virtual void stop() noexcept = 0;
   virtual ClientStats stats() const = 0;

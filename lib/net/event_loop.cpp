@@ -42,6 +42,7 @@ Fd::~Fd() {
 Bell::Bell() : fd_(owned(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd")) {}
 
 void Bell::ring() noexcept {
+  rung_.store(true);  // seq_cst: H3 of helm.hpp
   const std::uint64_t one = 1;
   // EAGAIN means that the counter is full: it is rung already.
   [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one);
@@ -50,6 +51,9 @@ void Bell::ring() noexcept {
 void Bell::clear() noexcept {
   std::uint64_t count = 0;
   [[maybe_unused]] const auto taken = ::read(fd_.get(), &count, sizeof count);
+  // Last, so that a ring meanwhile is at worst heard twice; an exchange, so that what its ringer
+  // did before is seen.
+  rung_.exchange(false);
 }
 
 EventLoop::EventLoop(Bell& bell)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,16 +24,19 @@ class Fd {
 };
 
 /// Wakes an EventLoop. Rings before the loop looks are one event.
-/// Thread-safety: any thread. Lifetime: may outlive the loop.
+/// Thread-safety: any thread; clear() is the loop's. Lifetime: may outlive the loop.
 class Bell {
  public:
   Bell();  ///< Throws Error resource_exhausted.
   void ring() noexcept;
   void clear() noexcept;
+  /// Since the last clear(). While it is true, fd() is readable, or at once will be.
+  bool rung() const noexcept { return rung_.load(); }
   int fd() const noexcept { return fd_.get(); }
 
  private:
   Fd fd_;
+  std::atomic<bool> rung_{false};
 };
 
 struct Interest {
@@ -49,7 +53,7 @@ struct Event {
 
 /// Waits for sockets, one timer and a Bell. The only part of the library that knows the
 /// operating system's event interface: here epoll and timerfd.
-/// Thread-safety: one thread.
+/// Thread-safety: one thread at a time.
 class EventLoop {
  public:
   /// `bell` must outlive the loop. Throws Error resource_exhausted.

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -97,6 +98,11 @@ bool SocketTable::hold(int socket, bool held) noexcept {
   if (wanted(interest)) return loop_.watch(socket, interest);
   loop_.unwatch(socket);
   return true;
+}
+
+bool SocketTable::watches_any() const noexcept {
+  return std::any_of(sockets_.begin(), sockets_.end(),
+                     [](const auto& known) { return wanted(known.second.effective()); });
 }
 
 // A port may be that of several connections, to different hosts.

@@ -42,6 +42,9 @@ class SocketTable {
   /// The idle connection with that local port does.
   bool is_http2(int local_port) noexcept;
 
+  /// Some socket may report something.
+  bool watches_any() const noexcept;
+
   std::uint64_t opened() const noexcept { return opened_.load(std::memory_order_relaxed); }
   std::uint64_t still_open() const noexcept { return still_open_.load(std::memory_order_relaxed); }
 

@@ -7,14 +7,13 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "driver_fixture.hpp"
 #include "support/listener.hpp"
+#include "support/threads.hpp"
 #include "weir/harness/firehose.hpp"
 
 using namespace std::chrono_literals;
@@ -50,19 +49,6 @@ class NoMoreFds {
 };
 
 constexpr const char* kHello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-
-/// A field of /proc/self/task/<id>/status of the thread with that name; empty if there is none.
-std::string thread_status(const std::string& name, const std::string& field) {
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream status(task.path() / "status");
-    bool found = false;
-    for (std::string line; std::getline(status, line);) {
-      if (line == "Name:\t" + name) found = true;
-      if (found && line.rfind(field + ":\t", 0) == 0) return line.substr(field.size() + 2);
-    }
-  }
-  return {};
-}
 
 std::uint64_t requests_of(const Firehose& server) { return server.stats().requests; }
 

@@ -45,8 +45,11 @@ class DriverFixture {
   explicit DriverFixture(const ClientOptions& options = {}, net::TraceSink* trace = nullptr)
       : driver_(net::make_curl_driver(options, trace)) {}
 
+  std::shared_ptr<net::Exchange> make(net::Request what, flow::Watermarks marks = {}) const {
+    return std::make_shared<net::Exchange>(driver_->hub(), marks, std::move(what));
+  }
   std::shared_ptr<net::Exchange> start(net::Request what, flow::Watermarks marks = {}) {
-    auto exchange = std::make_shared<net::Exchange>(driver_->hub(), marks, std::move(what));
+    auto exchange = make(std::move(what), marks);
     driver_->start(exchange);
     ++started_;
     return exchange;
