@@ -346,7 +346,7 @@ TEST_CASE("Cancel: returns at once in every phase, by every means, and leaves no
   CHECK(ms(release.max) < 100);
   const std::size_t heap = heap_in_use();
   MESSAGE("heap in use: ", before.heap, " bytes before, ", heap, " after");
-  CHECK(heap < before.heap + (std::size_t{64} << 10));
+  CHECK(heap < before.heap + (std::size_t{16} << 10));
 }
 
 TEST_CASE("Cancel: a stop requested before fetch() starts nothing") {

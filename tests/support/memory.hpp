@@ -61,7 +61,8 @@ inline void reset_peak_rss() {
 }
 
 /// Bytes allocated from malloc now, in all arenas and in mappings of their own. Small blocks
-/// that a thread keeps for itself after free() still count (at most 7 of each size).
+/// that a thread keeps for itself after free() still count (at most 7 of each size), unless
+/// GLIBC_TUNABLES says glibc.malloc.tcache_count=0.
 inline std::size_t heap_in_use() {
   const auto info = ::mallinfo2();
   return info.uordblks + info.hblkhd;
