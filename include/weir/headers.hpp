@@ -11,6 +11,10 @@
 
 namespace weir {
 
+namespace detail {
+struct HeadersAccess;
+}
+
 /// One header field. Names keep the spelling they were given or arrived with.
 struct Field {
   std::string name;
@@ -50,6 +54,8 @@ class WEIR_API Headers {
   bool operator==(const Headers&) const = default;
 
  private:
+  friend struct detail::HeadersAccess;
+
   std::vector<Field> fields_;
 };
 

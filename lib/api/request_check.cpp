@@ -61,6 +61,7 @@ void check_version(HttpVersion version) {
 }
 
 Headers merged(const Headers& defaults, Headers own) {
+  if (own.empty()) return defaults;
   check_fields(own);
   Headers all;
   for (const auto& field : defaults) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,12 +28,35 @@ constexpr std::size_t authority_start(std::string_view url) noexcept {
 inline std::string without_credentials(std::string_view url) {
   std::string text(url);
   std::erase_if(text, is_control);
+  if (text.find('@') == std::string::npos) return text;
   const auto start = authority_start(text);
   // Ends where libcurl ends it: a backslash, though a slash to browsers, may be in a password.
   const auto end = std::min(text.find_first_of("/?#", start), text.size());
   const auto at = std::string_view(text).substr(0, end).rfind('@');
   if (at != std::string_view::npos && at >= start) text.erase(start, at + 1 - start);
   return text;
+}
+
+/// A URL that any parser accepts, as it is: `http` or `https`, a host name or IPv4 address, a port
+/// if any, and then printable ASCII. There is no userinfo, and no more than 2 KiB.
+inline bool is_plain_url(std::string_view url) noexcept {
+  constexpr std::size_t kLongest = 2048;
+  if (url.size() > kLongest || !(url.starts_with("http://") || url.starts_with("https://")))
+    return false;
+  auto rest = url.substr(url.find("//") + 2);
+  const auto host_end = std::find_if_not(rest.begin(), rest.end(), [](char c) {
+    return is_alpha(c) || is_digit(c) || c == '.' || c == '-';
+  });
+  if (host_end == rest.begin()) return false;
+  rest.remove_prefix(static_cast<std::size_t>(host_end - rest.begin()));
+  if (rest.starts_with(':')) {
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), port);
+    if (error != std::errc{}) return false;
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+  }
+  return (rest.empty() || rest.front() == '/' || rest.front() == '?' || rest.front() == '#') &&
+         std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
 }  // namespace weir::detail

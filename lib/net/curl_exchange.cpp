@@ -121,7 +121,7 @@ void CurlExchange::conclude(CURLcode result) {
   const auto& length = exchange_->head.length;
   if (length && received_ < *length)
     return fail({.code = errc::truncated, .detail = "fewer bytes than Content-Length"});
-  exchange_->trailers = head_.take_trailers();
+  exchange_->trailers = std::move(head_.trailers());
   end();
 }
 

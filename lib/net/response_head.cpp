@@ -6,10 +6,13 @@
 #include <utility>
 
 #include "base/ascii.hpp"
+#include "base/headers_access.hpp"
 
 namespace weir::net {
 
 namespace {
+
+constexpr std::size_t kUsualFields = 8;  // room for them is made at once
 
 std::string_view without_line_end(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
@@ -29,7 +32,6 @@ void ResponseHead::restart() noexcept {
   bytes_ = count_ = 0;
   status_ = 0;
   in_block_ = complete_ = false;
-  pending_name_.clear();
   fields_ = {};
   trailers_ = {};
   length_.reset();
@@ -41,11 +43,11 @@ ResponseHead::Step ResponseHead::line(std::string_view text) {
     return fail(errc::too_large, "max_header_bytes (" + std::to_string(max_bytes_) +
                                      ") exceeded: " + std::to_string(bytes_) + " bytes so far");
   text = without_line_end(text);
-  Headers& into = complete_ ? trailers_ : fields_;
   if (!complete_ && !in_block_) return status_line(text);
-  if (!text.empty()) return field_line(text, into);
-  flush(into);
-  return complete_ ? Step::more : end_of_block();
+  if (text.empty()) return complete_ ? Step::more : end_of_block();
+  auto& into = detail::HeadersAccess::fields(complete_ ? trailers_ : fields_);
+  const bool folded = text.front() == ' ' || text.front() == '\t';
+  return folded ? folded_line(text, into) : field_line(text, into);
 }
 
 ResponseHead::Step ResponseHead::status_line(std::string_view text) {
@@ -70,44 +72,35 @@ bool ResponseHead::read_version(std::string_view text) noexcept {
          (text.size() == 8 && text.starts_with("HTTP/1.") && detail::is_digit(text.back()));
 }
 
-ResponseHead::Step ResponseHead::field_line(std::string_view text, Headers& into) {
-  if (text.front() == ' ' || text.front() == '\t') {  // RFC 9112 section 5.2: obsolete line folding
-    if (pending_name_.empty()) return fail(errc::protocol_error, "folded line without a field");
-    if (detail::has_line_break(text))
-      return fail(errc::protocol_error, "CR, LF or NUL in a header");
-    for (const auto name : {"Content-Length", "Transfer-Encoding", "Connection"}) {
-      if (detail::equal_ignoring_case(pending_name_, name)) {  // libcurl does not unfold these
-        return fail(errc::protocol_error, std::string("folded ") + name);
-      }
+// RFC 9112 section 5.2: obsolete line folding.
+ResponseHead::Step ResponseHead::folded_line(std::string_view text, std::vector<Field>& into) {
+  if (into.empty()) return fail(errc::protocol_error, "folded line without a field");
+  if (detail::has_line_break(text)) return fail(errc::protocol_error, "CR, LF or NUL in a header");
+  Field& field = into.back();
+  for (const auto name : {"Content-Length", "Transfer-Encoding", "Connection"}) {
+    if (detail::equal_ignoring_case(field.name, name)) {  // libcurl does not unfold these
+      return fail(errc::protocol_error, std::string("folded ") + name);
     }
-    pending_value_ += ' ';
-    pending_value_ += detail::trim(text);
-    return Step::more;
   }
+  const auto more = detail::trim(text);
+  if (!field.value.empty() && !more.empty()) field.value += ' ';
+  field.value += more;
+  return Step::more;
+}
+
+ResponseHead::Step ResponseHead::field_line(std::string_view text, std::vector<Field>& into) {
   if (++count_ > static_cast<std::size_t>(max_fields_))
     return fail(errc::too_large, "max_header_fields (" + std::to_string(max_fields_) +
                                      ") exceeded: " + std::to_string(count_) + " fields so far");
-  flush(into);
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return fail(errc::protocol_error, "header without a colon");
   const auto value = detail::trim(text.substr(colon + 1));
   if (detail::has_line_break(value)) return fail(errc::protocol_error, "CR, LF or NUL in a header");
-  if (!detail::is_token(text.substr(0, colon)))
-    return fail(errc::protocol_error, "malformed header name");
-  pending_name_ = text.substr(0, colon);
-  pending_value_ = value;
+  const auto name = text.substr(0, colon);
+  if (!detail::is_token(name)) return fail(errc::protocol_error, "malformed header name");
+  if (into.empty()) into.reserve(kUsualFields);
+  into.push_back({std::string(name), std::string(value)});
   return Step::more;
-}
-
-void ResponseHead::flush(Headers& into) {
-  if (pending_name_.empty()) return;
-  into.append(pending_name_, pending_value_);
-  pending_name_.clear();
-}
-
-Headers ResponseHead::take_trailers() {
-  flush(trailers_);
-  return std::move(trailers_);
 }
 
 ResponseHead::Step ResponseHead::end_of_block() {
@@ -125,7 +118,8 @@ bool ResponseHead::find_length() {
   if (const auto coding = fields_.get("transfer-encoding")) {
     return detail::equal_ignoring_case(*coding, "chunked");
   }
-  for (const auto& text : fields_.get_all("content-length")) {
+  for (const auto& [name, text] : fields_) {
+    if (!detail::equal_ignoring_case(name, "content-length")) continue;
     std::int64_t value = 0;  // libcurl's type, beyond which it reads until the end
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool whole = error == std::errc{} && end == text.data() + text.size() && value >= 0;

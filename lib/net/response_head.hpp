@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/driver.hpp"
 #include "weir/error.hpp"
@@ -34,13 +35,13 @@ class ResponseHead {
 
   bool complete() const noexcept { return complete_; }
   bool started() const noexcept { return bytes_ > 0; }
+  std::size_t bytes() const noexcept { return bytes_; }  ///< Read so far, line ends included.
+  std::size_t count() const noexcept { return count_; }  ///< Of fields, so far.
   int status() const noexcept { return status_; }
   /// What the status line says: http1 (any 1.x), or http2, the way libcurl writes it.
   HttpVersion version() const noexcept { return version_; }
   Headers& fields() noexcept { return fields_; }
-  /// What followed the body, once libcurl is done: it does not pass on the line that ends them.
-  /// Asked once.
-  Headers take_trailers();
+  Headers& trailers() noexcept { return trailers_; }  ///< What followed the body.
   /// The body's length if Content-Length says it and nothing overrides it (RFC 9112 section 6.3).
   std::optional<std::uint64_t> length() const noexcept { return length_; }
   const Failure& failure() const noexcept { return failure_; }
@@ -48,8 +49,8 @@ class ResponseHead {
  private:
   Step status_line(std::string_view text);
   bool read_version(std::string_view text) noexcept;
-  Step field_line(std::string_view text, Headers& into);
-  void flush(Headers& into);
+  Step field_line(std::string_view text, std::vector<Field>& into);
+  Step folded_line(std::string_view text, std::vector<Field>& into);
   Step end_of_block();
   bool find_length();
   Step fail(errc code, std::string detail);
@@ -62,8 +63,6 @@ class ResponseHead {
   HttpVersion version_ = HttpVersion::http1;
   bool in_block_ = false;
   bool complete_ = false;
-  std::string pending_name_;  // the last field, which a folded line may continue
-  std::string pending_value_;
   Headers fields_;
   Headers trailers_;
   std::optional<std::uint64_t> length_;

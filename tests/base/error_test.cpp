@@ -12,6 +12,7 @@
 using weir::errc;
 using weir::Error;
 using weir::Failure;
+using weir::detail::is_plain_url;
 using weir::detail::without_credentials;
 
 TEST_SUITE_BEGIN("base");
@@ -145,6 +146,42 @@ TEST_CASE("without_credentials: removes userinfo and nothing else") {
     CAPTURE(row.url);
     CHECK(without_credentials(row.url) == row.shown);
   }
+}
+
+TEST_CASE("is_plain_url: takes what needs no parser, and nothing else") {
+  for (const std::string url :
+       {"http://a", "https://a-b.example/", "http://127.0.0.1:8080/x?y#z", "http://a:65535",
+        "http://a?b", "http://a#", "http://a/%zz//@\\", "http://a.:1/"}) {
+    CAPTURE(url);
+    CHECK(is_plain_url(url));
+  }
+  for (const std::string url : {"",
+                                "http://",
+                                "HTTP://a/",
+                                "http:/a",
+                                "http:///a",
+                                "ftp://a/",
+                                "http://a:",
+                                "http://a:/",
+                                "http://a:65536/",
+                                "http://a:-1/",
+                                "http://a:+1/",
+                                "http://a:1x/",
+                                "http://a@b/",
+                                "http://a:1@b/",
+                                "http://[::1]/",
+                                "http://a%41/",
+                                "http://a\\b",
+                                "http://a/ ",
+                                "http://a/\x7f",
+                                "http://a/\xc3\xa9",
+                                "http://a_b/"}) {
+    CAPTURE(url);
+    CHECK_FALSE(is_plain_url(url));
+  }
+  CHECK_FALSE(is_plain_url(std::string("http://a/\0", 10)));
+  CHECK(is_plain_url("http://a/" + std::string(2039, 'x')));
+  CHECK_FALSE(is_plain_url("http://a/" + std::string(2040, 'x')));
 }
 
 TEST_CASE("without_credentials: shows no password of text that is no URL") {

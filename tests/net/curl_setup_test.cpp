@@ -2,8 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <string>
+#include <string_view>
 
+#include "base/url_text.hpp"
 #include "net/curl_quirks.hpp"
 
 using weir::errc;
@@ -67,6 +72,33 @@ TEST_CASE("check_url: refuses everything else, without showing credentials") {
     }
   }
   CHECK_THROWS_AS(check_url(std::string("http://a/\0b", 11)), weir::Error);
+}
+
+TEST_CASE("is_plain_url: what it takes, libcurl takes as it is") {
+  std::uint32_t seed = 1;
+  const auto below = [&seed](std::size_t limit) {
+    seed = seed * 1664525 + 1013904223;
+    return (seed >> 8) % limit;
+  };
+  constexpr std::string_view kParts[] = {"a",  "Z", "09", "65535", "65536", ".", "-", ":", ":80",
+                                         "//", "/", "?",  "#",     "@",     "%", "[", "]", "::1",
+                                         "\\", " ", "~",  "\x7f",  "\xc3",  "\n"};
+  std::size_t plain = 0;
+  std::string wrong;
+  for (int i = 0; i < 100'000; ++i) {
+    std::string url = below(8) == 0 ? "https://" : "http://";
+    for (std::size_t parts = below(7); parts > 0; --parts) url += kParts[below(std::size(kParts))];
+    if (!weir::detail::is_plain_url(url)) continue;
+    ++plain;
+    const auto parsed = weir::net::made<weir::net::UrlHandle>(curl_url());
+    const bool accepted = curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) == CURLUE_OK;
+    char* user = nullptr;
+    const bool has_user = curl_url_get(parsed.get(), CURLUPART_USER, &user, 0) == CURLUE_OK;
+    const weir::net::CurlText owner(user);
+    if (!accepted || has_user) wrong += url + '\n';
+  }
+  CHECK(wrong == "");
+  CHECK(plain > 1000);
 }
 
 TEST_CASE("plan_version: HTTP/2 goes over TLS, and without being asked for only since 8.18") {

@@ -59,7 +59,7 @@ TEST_CASE("ResponseHead: lines after the head are trailers") {
   SUBCASE("without it") {
     CHECK(feed(head, {"Expires: never\r\n", "Digest: abc\r\n"}) == Step::more);
   }
-  const auto trailers = head.take_trailers();
+  const auto trailers = head.trailers();
   CHECK(trailers.size() == 2);
   CHECK(trailers.get("digest") == "abc");
   CHECK(head.fields().size() == 1);
