@@ -9,6 +9,7 @@
 #include "base/deadlines.hpp"
 #include "net/curl_exchange.hpp"
 #include "net/curl_handle.hpp"
+#include "net/curl_handle_pool.hpp"
 #include "net/curl_quirks.hpp"
 #include "net/driver.hpp"
 #include "net/event_loop.hpp"
@@ -57,6 +58,7 @@ class CurlDriver final : public Driver {
   SpinGuard& spin_guard() noexcept { return spin_guard_; }
   detail::TimePoint now() const noexcept { return now_; }  ///< When this turn began.
   SocketTable& sockets() noexcept { return sockets_; }
+  CurlHandlePool& handles() noexcept { return handles_; }
   /// The exchange's socket cannot be watched: it fails at the next turn.
   void lose_watch(CurlExchange& exchange) noexcept {
     exchange.lose_watch();
@@ -104,7 +106,8 @@ class CurlDriver final : public Driver {
   const std::shared_ptr<flow::Hub> hub_;  // the same, as Channels see it
   EventLoop loop_;
   SocketTable sockets_;
-  ShareHandle share_;  // null where libcurl needs none
+  ShareHandle share_;       // null where libcurl needs none
+  CurlHandlePool handles_;  // which use share_
   MultiHandle multi_;
   detail::Deadlines deadlines_;
   SpinGuard spin_guard_;

@@ -12,6 +12,12 @@ namespace {
 
 constexpr std::uint64_t kDiscardBytes = std::uint64_t{64} << 10;
 
+// What a handle may have been made to remember, to be kept for other requests: libcurl holds
+// copies of the URL and of the head until the next one.
+constexpr std::size_t kUrlBytes = 2048;
+constexpr std::size_t kHeadBytes = 8192;
+constexpr std::size_t kHeadFields = 64;
+
 }  // namespace
 
 CurlExchange::CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange,
@@ -20,17 +26,15 @@ CurlExchange::CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchang
       exchange_(std::move(exchange)),
       trace_(trace),
       plan_(plan_version(exchange_->request, driver.quirks())),
-      easy_(made<EasyHandle>(curl_easy_init())),
+      easy_(may_share_handle(exchange_->request, plan_) ? driver.handles().take() : nullptr),
       head_(driver.options().max_header_bytes, driver.options().max_header_fields),
       phase_(exchange_->request.body.empty() ? Phase::waiting : Phase::sending),
       started_(driver.now()),
       progressed_(started_) {
-  CURL* easy = easy_.get();
-  apply_common_options(easy, driver);
-  apply_version(easy, plan_);
-  set_option(easy, CURLOPT_ERRORBUFFER, words_.data());
-  set_callbacks();
-  fields_ = apply_request(easy, exchange_->request);
+  if (!easy_) easy_ = make_handle(driver);
+  apply_version(easy(), plan_, driver.options());
+  set_data();
+  fields_ = apply_request(easy(), exchange_->request);
   rearm();
   exchange_->attach(this);
 }
@@ -38,6 +42,17 @@ CurlExchange::CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchang
 CurlExchange::~CurlExchange() {
   driver_.deadlines().remove(*this);
   exchange_->attach(nullptr);
+  if (!keep_handle_) return;
+  curl_easy_setopt(easy(), CURLOPT_PRIVATE, nullptr);
+  curl_easy_setopt(easy(), CURLOPT_ERRORBUFFER, nullptr);
+  driver_.handles().give(std::move(easy_));
+}
+
+EasyHandle CurlExchange::make_handle(CurlDriver& driver) {
+  auto handle = made<EasyHandle>(curl_easy_init());
+  apply_common_options(handle.get(), driver);
+  set_functions(handle.get());
+  return handle;
 }
 
 void CurlExchange::resume_transfer() {
@@ -122,7 +137,16 @@ void CurlExchange::conclude(CURLcode result) {
   if (length && received_ < *length)
     return fail({.code = errc::truncated, .detail = "fewer bytes than Content-Length"});
   exchange_->trailers = std::move(head_.trailers());
+  keep_handle_ = keeps_handle();
   end();
+}
+
+// Only a GET sets no options but those that every exchange sets; and nothing unusual happened.
+bool CurlExchange::keeps_handle() const noexcept {
+  const Request& request = exchange_->request;
+  return request.method == "GET" && !request.has_body && may_share_handle(request, plan_) &&
+         sends_ == 1 && request.url.size() <= kUrlBytes && head_.bytes() <= kHeadBytes &&
+         head_.count() <= kHeadFields;
 }
 
 void CurlExchange::end() {

@@ -75,7 +75,9 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   enum class Phase { sending, waiting, body, discarding };
 
   // Callbacks.
-  void set_callbacks();
+  static EasyHandle make_handle(CurlDriver& driver);
+  static void set_functions(CURL* easy);
+  void set_data();
   std::size_t on_header(std::string_view line);
   bool open();
   bool check_version();
@@ -93,6 +95,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   // From the top of the loop.
   CURLcode unpause() noexcept;
   void conclude(CURLcode result);
+  bool keeps_handle() const noexcept;
   void end();
   void fail(Failure failure);
 
@@ -117,6 +120,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   bool unwatched_ = false;
   bool unread_ = false;
   bool finished_ = false;       // the response is complete, whatever libcurl says
+  bool keep_handle_ = false;    // for another exchange
   std::uint64_t received_ = 0;  // body bytes accepted
   int sends_ = 0;               // times libcurl was about to send the request
   std::uint64_t drained_ = 0;   // while paused: as of the last look

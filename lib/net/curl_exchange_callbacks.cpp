@@ -49,19 +49,22 @@ struct CurlCallbacks {
   }
 };
 
-void CurlExchange::set_callbacks() {
-  CURL* easy = easy_.get();
-  set_option(easy, CURLOPT_PRIVATE, this);
+void CurlExchange::set_functions(CURL* easy) {
   set_option(easy, CURLOPT_HEADERFUNCTION, &CurlCallbacks::header);
-  set_option(easy, CURLOPT_HEADERDATA, this);
   set_option(easy, CURLOPT_WRITEFUNCTION, &CurlCallbacks::body);
-  set_option(easy, CURLOPT_WRITEDATA, this);
   set_option(easy, CURLOPT_PREREQFUNCTION, &CurlCallbacks::request);
-  set_option(easy, CURLOPT_PREREQDATA, this);
-  if (phase_ != Phase::sending) return;
-  set_option(easy, CURLOPT_NOPROGRESS, 0L);
   set_option(easy, CURLOPT_XFERINFOFUNCTION, &CurlCallbacks::progress);
-  set_option(easy, CURLOPT_XFERINFODATA, this);
+}
+
+void CurlExchange::set_data() {
+  set_option(easy(), CURLOPT_PRIVATE, this);
+  set_option(easy(), CURLOPT_ERRORBUFFER, words_.data());
+  set_option(easy(), CURLOPT_HEADERDATA, this);
+  set_option(easy(), CURLOPT_WRITEDATA, this);
+  set_option(easy(), CURLOPT_PREREQDATA, this);
+  if (phase_ != Phase::sending) return;
+  set_option(easy(), CURLOPT_NOPROGRESS, 0L);
+  set_option(easy(), CURLOPT_XFERINFODATA, this);
 }
 
 std::size_t CurlExchange::on_header(std::string_view line) {

@@ -111,7 +111,6 @@ void apply_common_options(CURL* easy, CurlDriver& driver) {
   set_option(easy, CURLOPT_LOW_SPEED_TIME, 0L);
   set_option(easy, CURLOPT_TCP_NODELAY, 1L);
   set_option(easy, CURLOPT_MAXAGE_CONN, std::max(whole_seconds(options.keep_alive), 1L));
-  set_option(easy, CURLOPT_FORBID_REUSE, forbid_reuse(options));
   apply_tls(easy, options.tls);
   driver.apply_to(easy);
 }
@@ -186,11 +185,14 @@ VersionPlan plan_version(const Request& request, const CurlQuirks& quirks) {
   throw Error({.code = errc::unsupported, .detail = "version: HTTP/3"});
 }
 
-void apply_version(CURL* easy, const VersionPlan& plan) {
+void apply_version(CURL* easy, const VersionPlan& plan, const ClientOptions& options) {
   set_option(easy, CURLOPT_HTTP_VERSION, plan.version);
-  if (!plan.own_connection) return;
-  set_option(easy, CURLOPT_FRESH_CONNECT, 1L);
-  set_option(easy, CURLOPT_FORBID_REUSE, 1L);
+  set_option(easy, CURLOPT_FRESH_CONNECT, plan.own_connection ? 1L : 0L);
+  set_option(easy, CURLOPT_FORBID_REUSE, plan.own_connection ? 1L : forbid_reuse(options));
+}
+
+bool may_share_handle(const Request& request, const VersionPlan& plan) noexcept {
+  return !plan.may_be_http2 && request.url.find('@') == std::string::npos;
 }
 
 bool is_idempotent(std::string_view method) noexcept {

@@ -41,16 +41,21 @@ inline long forbid_reuse(const ClientOptions& options) noexcept {
 }
 
 /// Everything that is the same for all requests of a driver, with every limit and default
-/// that libcurl leaves open set explicitly.
+/// that libcurl leaves open set explicitly. The functions below leave none of it changed.
 void apply_common_options(CURL* easy, CurlDriver& driver);
 
-/// Method, URL, body and fields. The result holds the fields; it, and `request`, must outlive the
-/// transfer.
+/// Method, URL, body and fields; of the options it sets, a GET sets no other than every request
+/// does. The result holds the fields; it, and `request`, must outlive the transfer.
 CurlList apply_request(CURL* easy, const Request& request);
 
 /// The rules of HttpVersion, for the libcurl that has these quirks. Throws Error unsupported.
 VersionPlan plan_version(const Request& request, const CurlQuirks& quirks);
-void apply_version(CURL* easy, const VersionPlan& plan);
+/// The version, and what it means for the connection.
+void apply_version(CURL* easy, const VersionPlan& plan, const ClientOptions& options);
+
+/// False where libcurl keeps more in a handle than a transfer should find: credentials of the URL,
+/// streams of HTTP/2.
+bool may_share_handle(const Request& request, const VersionPlan& plan) noexcept;
 
 /// May be sent twice with the effect of once. Spec: RFC 9110 section 9.2.2.
 bool is_idempotent(std::string_view method) noexcept;
