@@ -47,10 +47,14 @@ void apply_tls(CURL* easy, const TlsOptions& tls) {
   set_option(easy, CURLOPT_CAINFO_BLOB, &pem);
 }
 
+// Also for an empty body: RFC 9110 section 8.6 wants Content-Length: 0 from these methods.
+bool sends_length(const Request& request) noexcept {
+  return request.has_body || request.method == "POST" || request.method == "PUT" ||
+         request.method == "PATCH";
+}
+
 void apply_method(CURL* easy, const Request& request) {
-  if (request.has_body || request.method == "POST" || request.method == "PUT" ||
-      request.method == "PATCH") {
-    // Also for an empty body: RFC 9110 section 8.6 wants Content-Length: 0 from these methods.
+  if (sends_length(request)) {
     set_option(easy, CURLOPT_POST, 1L);
     set_option(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     set_option(easy, CURLOPT_POSTFIELDS, request.body.c_str());
@@ -130,9 +134,10 @@ CurlList apply_request(CURL* easy, const Request& request) {
     }
     fields.append(line.c_str());
   }
-  // "Name:" keeps libcurl from making one up.
-  if (!request.headers.has("content-type")) fields.append("Content-Type:");
-  if (!request.headers.has("expect")) fields.append("Expect:");
+  if (sends_length(request)) {  // "Name:" keeps libcurl from making one up
+    if (!request.headers.has("content-type")) fields.append("Content-Type:");
+    if (!request.headers.has("expect")) fields.append("Expect:");
+  }
   set_option(easy, CURLOPT_HTTPHEADER, fields.get());
   return fields;
 }
