@@ -6,4 +6,5 @@
 #include "weir/fetch.hpp"
 #include "weir/headers.hpp"
 #include "weir/reader.hpp"
+#include "weir/sse.hpp"
 #include "weir/trace.hpp"
