@@ -2,6 +2,7 @@
 # sh tests/bench/run.sh [option of weir-bench...]
 # Builds the benchmarks optimised, in build/bench, and compares weir with a plain libcurl program.
 # sh tests/bench/run.sh --flow [option of Google Benchmark...]: what lib/flow costs alone.
+# sh tests/bench/run.sh --sse [the same]: the parser of lib/sse, beside what it must cost at least.
 # Exit 0: every bar was met.
 set -eu
 unset CDPATH
@@ -13,8 +14,11 @@ cmake --preset release -B build/bench -DWEIR_BUILD_BENCHMARKS=ON -DWEIR_BUILD_TE
   -DWEIR_BUILD_SAMPLES=OFF >/dev/null
 cmake --build build/bench -j "$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)"
 
-if [ "${1-}" = --flow ]; then
-  shift
-  exec build/bench/tests/bench/weir-bench-flow "$@"
-fi
+case ${1-} in
+  --flow | --sse)
+    program=weir-bench-${1#--}
+    shift
+    exec "build/bench/tests/bench/$program" "$@"
+    ;;
+esac
 exec build/bench/tests/bench/weir-bench "$@"
