@@ -18,7 +18,8 @@ namespace weir {
 
 namespace detail {
 class Stream;
-}
+struct ReaderAccess;
+}  // namespace detail
 
 /// What a read brought that does not have to bring bytes.
 enum class ReadStatus {
@@ -136,6 +137,7 @@ class [[nodiscard]] WEIR_API Reader {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  friend struct detail::ReaderAccess;
   std::unique_ptr<detail::Stream> stream_;
 };
 

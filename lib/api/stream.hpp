@@ -55,4 +55,11 @@ class ReadyStream : public Stream {
   const std::shared_ptr<flow::Continuations> nowhere_;
 };
 
+/// Reaches into a Reader.
+struct ReaderAccess {
+  static std::unique_ptr<Stream> release(Reader&& reader) noexcept {
+    return std::move(reader.stream_);
+  }
+};
+
 }  // namespace weir::detail

@@ -25,17 +25,25 @@ struct AsyncFixture {
         std::make_unique<detail::ClientState>(std::move(owned), options))));
   }
 
-  struct OpenBody {
-    Reader reader;
+  struct Opened {
+    Body body;
     FakeTransfer& transfer;
   };
   /// A response whose body is still to come.
-  OpenBody open(RequestInit init = {}) {
+  Opened open_body(RequestInit init = {}) {
     auto pending = client->async_fetch(kUrl, std::move(init));
     FakeTransfer& transfer = driver->next();
     transfer.head(200);
     driver->run_until_idle();
-    return {pending.get().body.reader(), transfer};
+    return {pending.get().body, transfer};
+  }
+  struct OpenBody {
+    Reader reader;
+    FakeTransfer& transfer;
+  };
+  OpenBody open(RequestInit init = {}) {
+    Opened opened = open_body(std::move(init));
+    return {opened.body.reader(), opened.transfer};
   }
   void send(FakeTransfer& transfer, std::string_view bytes) {
     transfer.send(bytes);

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "api/stream.hpp"
+#include "sse/parser.hpp"
+#include "weir/chunk.hpp"
+#include "weir/sse.hpp"
+
+namespace weir::sse {
+
+/// A Stream read event by event. Everything that has events to offer is built on it: it can be
+/// waited for, and goes on with the Stream of another connection.
+///
+/// Whoever waits parses: the thread that pulls, or while a coroutine is suspended the continuation
+/// thread, which by `ready()` reads up to the next event and keeps that. A wait that is dropped
+/// therefore loses nothing.
+/// Memory, errors: as EventStream.
+/// Thread-safety: one thread at a time; `cancel()` and `stats()` from any.
+class EventPull final : public detail::Awaited {
+ public:
+  EventPull(std::unique_ptr<detail::Stream> stream, const SseLimits& limits,
+            std::string last_event_id = {});
+
+  /// Data, end, or when `wait` ends pending or stopped.
+  EventResult pull(const flow::Wait& wait);
+  /// Goes on with another connection, where the last one ended or failed. The last id and the time
+  /// to wait stay.
+  void reconnect(std::unique_ptr<detail::Stream> stream);
+  /// Gets the comments, in order with the events, from whoever parses. It must neither throw nor
+  /// block, nor call anything of this object.
+  void on_comment(std::function<void(std::string)> listener);
+
+  bool ready() noexcept override;
+  void enlist(flow::Waiter& waiter) noexcept override;
+  bool withdraw(flow::Waiter& waiter) noexcept override;
+  const std::shared_ptr<flow::Continuations>& continuations() const noexcept override {
+    return stream_->continuations();
+  }
+
+  const std::string& last_event_id() const noexcept { return parser_.last_event_id(); }
+  std::optional<std::chrono::milliseconds> retry() const noexcept { return parser_.retry(); }
+  BodyStats stats() const noexcept { return stream_->stats(); }
+  Failure failure(errc code, std::string detail) const {
+    return stream_->failure(code, std::move(detail));
+  }
+  /// What was read but not delivered is discarded too.
+  void cancel() noexcept;
+
+ private:
+  ReadStatus advance(const flow::Wait& wait);
+  ReadStatus read_on(const flow::Wait& wait);
+  bool parse();
+
+  std::unique_ptr<detail::Stream> stream_;
+  Parser parser_;
+  Chunk chunk_;  // what the parser has of it
+  std::optional<Event> event_;
+  bool ended_ = false;
+  std::atomic<bool> cancelled_{false};  // relaxed: publishes nothing
+  std::exception_ptr thrown_;           // for ever
+  std::function<void(std::string)> on_comment_;
+  flow::Waiter* waiter_ = nullptr;  // perhaps enlisted with `stream_`
+};
+
+}  // namespace weir::sse
