@@ -36,8 +36,9 @@ unset HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY NO_PROXY
 
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 tiers="release asan tsan"
-skip='^tsan\.(base|harness|backpressure|interop)/'
-tsan_targets="weir-test-flow weir-test-net weir-test-api weir-test-contract weir-test-stress"
+skip='^tsan\.(base|harness|backpressure|interop|fuzz)/'
+tsan_targets="weir-test-flow weir-test-net weir-test-api weir-test-sse weir-test-contract
+  weir-test-stress"
 deps=--test
 if [ -n "$full" ]; then
   tiers="release asan tsan thread-safety"

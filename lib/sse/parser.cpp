@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kDataName = "data:";
-constexpr std::size_t kLongestName = 5;              // of the fields that mean something
-constexpr std::size_t kKept = std::size_t{4} << 10;  // bytes of an empty line buffer
+constexpr std::size_t kLongestName = 5;                        // of the fields that mean something
+constexpr std::size_t kKept = std::size_t{4} << 10;            // bytes of an empty line buffer
+constexpr std::size_t kMostReserved = std::size_t{256} << 10;  // bytes
 
 std::size_t find(char wanted, std::string_view bytes, std::size_t from) {
   if (from == bytes.size()) return from;
@@ -97,17 +98,29 @@ void Parser::hold(std::string_view piece) {
   line_size_ += piece.size();
   if (line_size_ > limits_.line) {
     refuse("line", limits_.line, line_size_);
-    return;
+  } else if (in_data_) {
+    hold_data(piece);
+  } else if (line_.empty() && begins_data(piece)) {
+    hold_first_data(piece);
+  } else {
+    line_.append(piece);
+    work_ += piece.size();
+    if (!begins_data(line_)) return;
+    hold_first_data(line_);
+    empty(line_);
   }
-  if (in_data_) return hold_data(piece);
-  line_.append(piece);
-  work_ += piece.size();
-  if (first_line_ || line_.size() <= kDataName.size() || !line_.starts_with(kDataName)) return;
+}
+
+bool Parser::begins_data(std::string_view line) const noexcept {
+  return !first_line_ && line.size() > kDataName.size() && line.starts_with(kDataName);
+}
+
+void Parser::hold_first_data(std::string_view line) {
   in_data_ = true;
+  if (data_.empty()) data_.reserve(std::min(last_size_, kMostReserved));
   begin_data_line();
   data_line_ = data_.size();
-  hold_data(without_space(std::string_view(line_).substr(kDataName.size())));
-  empty(line_);
+  hold_data(without_space(line.substr(kDataName.size())));
 }
 
 void Parser::hold_data(std::string_view piece) {
@@ -198,6 +211,7 @@ Parser::Item Parser::dispatch() {
   event_.type = "message";
   if (!type_.empty()) event_.type.swap(type_);
   type_.clear();
+  last_size_ = data_.size();
   event_.data = std::exchange(data_, {});
   event_.id = last_event_id_;
   work_ += last_event_id_.size();

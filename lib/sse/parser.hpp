@@ -58,6 +58,8 @@ class Parser {
  private:
   std::size_t line_end();
   void hold(std::string_view piece);
+  bool begins_data(std::string_view line) const noexcept;
+  void hold_first_data(std::string_view line);
   void hold_data(std::string_view piece);
   Item finish(std::string_view piece);
   Item finish_held(std::string_view piece);
@@ -91,6 +93,7 @@ class Parser {
 
   std::string data_;  // without the LF that follows the last line
   bool has_data_ = false;
+  std::size_t last_size_ = 0;  // of the last event's: the next one's is often alike
   std::string type_;
   std::string id_;  // to be the last one at the next empty line, if
   bool has_id_ = false;

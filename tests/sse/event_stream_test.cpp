@@ -322,7 +322,7 @@ TEST_CASE("async_next: what is too large reaches who is suspended") {
   CHECK(opened.transfer.channel().cancelled());
 }
 
-TEST_CASE("async_next: a flood without events lets others go on, and loses nothing") {
+TEST_CASE("async_next: a flood without events takes several looks, and loses nothing") {
   AsyncFixture fixture;
   OpenEvents flood(fixture);
   OpenEvents other(fixture);
