@@ -48,6 +48,8 @@ if [ $set_name = full ]; then
   program clang++ clang
   program clang-tidy clang-tidy
   program clang-format clang-format
+  set -- /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
+  [ -e "$1" ] || missing="$missing libclang-rt-dev"
 fi
 
 if [ -z "$missing" ]; then
