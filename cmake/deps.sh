@@ -34,6 +34,9 @@ program ninja ninja-build
 program pkg-config pkg-config
 header curl/curl.h libcurl4-openssl-dev
 header openssl/ssl.h libssl-dev
+header zlib.h zlib1g-dev
+header brotli/decode.h libbrotli-dev
+header zstd.h libzstd-dev
 header nghttp2/nghttp2.h libnghttp2-dev
 if [ $set_name != build ]; then
   program ccache ccache
