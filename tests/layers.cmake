@@ -43,7 +43,7 @@ set(foreign
   "^curl/"                                 "^lib/net/curl_"
   "^openssl/"                              "^lib/(harness|api)/"
   "^nghttp2/"                              "^lib/harness/"
-  "^(zlib\\.h|brotli/|zstd\\.h)"           "^lib/decode/"
+  "^(zlib\\.h|brotli/|zstd\\.h)"           "^lib/(decode|harness)/"
   "^(sys/(epoll|eventfd|timerfd)\\.h|linux/)"  "^lib/(net/event_loop|harness/)")
 
 function(check_foreign path header)

@@ -52,7 +52,8 @@ class WEIR_API Body {
   void cancel() noexcept;
   /// True once the body was taken.
   bool used() const noexcept;
-  /// Bytes, if known: the memory's size, or the response's Content-Length.
+  /// Bytes, if known: the memory's size, or the response's Content-Length, unless the body is
+  /// decoded as it is read.
   std::optional<std::uint64_t> length() const noexcept;
   BodyStats stats() const noexcept;
 

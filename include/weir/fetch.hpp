@@ -81,6 +81,16 @@ struct RequestInit {
 
   /// `automatic`: the client's.
   HttpVersion version = HttpVersion::automatic;
+
+  /// The body comes as its Content-Encoding says that it was before: gzip, deflate, br and zstd, at
+  /// most two of them, are undone as it is read. `Accept-Encoding: gzip, deflate, br, zstd` is sent
+  /// unless the fields hold one (`identity` if they hold Range, since a part cannot be decoded).
+  /// Response::headers stay as sent; `Body::length()` of an encoded body is unknown. Errors:
+  /// decode_failed where the data is corrupt or cut short, after the bytes before it, or encoded in
+  /// another way. False: the body comes as sent, and nothing is asked for.
+  /// Memory: beside the body's queue 64 KiB as sent and 128 KiB decoded, and what the coding needs:
+  /// 48 KiB (gzip, deflate), at most 8.5 MiB (zstd) or 28 MiB (br), as the sender chose.
+  bool decode = true;
 };
 
 /// When things happened, measured from the call of fetch(). Zero: did not happen (a

@@ -26,6 +26,7 @@ class ChannelStream final : public Stream {
   /// Throws the exchange's failure.
   net::Head& wait_for_head();
 
+  const net::Request& request() const noexcept { return exchange_->request; }
   bool head_ready() const noexcept { return exchange_->head_ready(); }
   void enlist_for_head(flow::Waiter& waiter) noexcept { exchange_->enlist(waiter); }
 
@@ -38,6 +39,7 @@ class ChannelStream final : public Stream {
   }
   void expect_whole() noexcept override { exchange_->take_whole(); }
   void cancel() noexcept override { exchange_->cancel(); }
+  bool discarded() const noexcept override { return !ended_ && exchange_->discarded(); }
   BodyStats stats() const noexcept override;
   std::optional<std::uint64_t> length() const noexcept override { return length_; }
   Headers trailers() const override;

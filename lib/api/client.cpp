@@ -5,6 +5,7 @@
 
 #include "api/channel_stream.hpp"
 #include "api/client_state.hpp"
+#include "api/decoding_stream.hpp"
 #include "api/pending.hpp"
 #include "weir/fetch.hpp"
 
@@ -27,7 +28,7 @@ Response receive(std::unique_ptr<ChannelStream> stream) {
   response.url = std::move(head.url);
   response.version = head.version;
   response.timings = head.timings;
-  response.body = Body(std::move(stream));
+  response.body = Body(decoded(std::move(stream), response.headers));
   return response;
 }
 

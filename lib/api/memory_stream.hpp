@@ -18,6 +18,7 @@ class MemoryStream final : public ReadyStream {
 
   ReadResult pull(std::size_t max, const flow::Wait& wait) override;
   void cancel() noexcept override { cancelled_.store(true, std::memory_order_relaxed); }
+  bool discarded() const noexcept override { return cancelled_.load(std::memory_order_relaxed); }
   BodyStats stats() const noexcept override;
   std::optional<std::uint64_t> length() const noexcept override { return text_.size(); }
 

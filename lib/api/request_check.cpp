@@ -9,6 +9,7 @@
 
 #include "api/memory_stream.hpp"
 #include "base/ascii.hpp"
+#include "decode/codings.hpp"
 #include "weir/error.hpp"
 
 namespace weir::detail {
@@ -72,6 +73,12 @@ Headers merged(const Headers& defaults, Headers own) {
   return all;
 }
 
+/// Spec: Fetch, HTTP-network-or-cache fetch: a Range is of what is not encoded.
+void ask_for_codings(Headers& headers, bool decode) {
+  if (!decode || headers.has("Accept-Encoding")) return;
+  headers.append("Accept-Encoding", headers.has("Range") ? "identity" : decode::kAcceptEncoding);
+}
+
 std::string taken_text(Stream& stream) {
   auto* const memory = dynamic_cast<MemoryStream*>(&stream);
   if (memory == nullptr) {
@@ -112,6 +119,8 @@ net::Request make_request(std::string_view url, RequestInit& init,
   request.has_body = body != nullptr;
   request.method = checked_method(std::move(init.method), request.has_body);
   request.headers = merged(defaults.headers, std::move(init.headers));
+  ask_for_codings(request.headers, init.decode);
+  request.decode = init.decode;
   check_version(init.version);
   request.version = init.version == HttpVersion::automatic ? defaults.version : init.version;
   request.headers_timeout = checked_timeout(init.headers_timeout, "headers_timeout");

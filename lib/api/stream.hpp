@@ -16,7 +16,7 @@
 namespace weir::detail {
 
 /// What a Body holds and a Reader reads: bytes in order, pulled. Network bodies, memory, and
-/// later decoders, tees and pipes are each one of these.
+/// decoded bodies are each one of these; tees and pipes will be.
 ///
 /// Thread-safety: one thread at a time pulls; `cancel()` and `stats()` from any thread.
 class Stream : public Awaited {
@@ -25,6 +25,8 @@ class Stream : public Awaited {
   /// stream's failure, after all bytes that preceded it, and again each time.
   virtual ReadResult pull(std::size_t max, const flow::Wait& wait) = 0;
   virtual void cancel() noexcept = 0;
+  /// What is left was thrown away: pull() throws aborted. Any thread.
+  virtual bool discarded() const noexcept { return false; }
   virtual BodyStats stats() const noexcept = 0;
   /// Bytes in all, if known before reading.
   virtual std::optional<std::uint64_t> length() const noexcept = 0;

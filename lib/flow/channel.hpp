@@ -118,6 +118,7 @@ class Channel : public CreditNode,
   /// Does nothing once the reader has met the end or the failure.
   void cancel() noexcept;
   bool cancelled() const noexcept;
+  bool discarded() const noexcept;  ///< Cancelled or failed with aborted: nothing is left.
   BodyStats stats() const noexcept;
 
   const std::shared_ptr<Hub>& hub() const noexcept { return hub_; }

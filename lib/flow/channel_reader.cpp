@@ -183,6 +183,11 @@ void Channel::cancel() noexcept {
 
 bool Channel::cancelled() const noexcept { return fate_.load() == Fate::cancelled; }
 
+bool Channel::discarded() const noexcept {
+  // relaxed: take() will look again.
+  return cancelled() || last_.load(std::memory_order_relaxed) == Last::aborted;
+}
+
 bool Channel::enter() noexcept {
   // acq_rel: C9, hands the consumer's end from one to the next; pairs with leave().
   return inside_.fetch_add(1, std::memory_order_acq_rel) == 0;

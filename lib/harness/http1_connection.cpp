@@ -208,7 +208,8 @@ Http1Connection::Next Http1Connection::next_data(Clock::time_point now) {
   BodyCursor& cursor = *exchange.cursor;
   const bool chunked = exchange.framing == Framing::chunked;
   const bool echo_ended = exchange.echo && exchange.decoder.done() && exchange.echo->bytes.empty();
-  if (echo_ended) cursor.source_ended();
+  if (exchange.encoded) exchange.encoded->fill();
+  if (echo_ended || (exchange.encoded && exchange.encoded->ended())) cursor.source_ended();
   Next next{cursor.next(now), {}, {}};
   if (next.step.action == BodyCursor::Action::end && chunked && !exchange.last_chunk) {
     out_ += "0\r\n\r\n";
@@ -260,6 +261,7 @@ Http1Connection::Went Http1Connection::send(const Next& next) {
   if (unsent().empty()) exchange.head_sent = true;
   if (from_data > 0) exchange.cursor->sent(from_data);
   if (exchange.echo) exchange.echo->bytes.erase(0, from_data);
+  if (exchange.encoded) exchange.encoded->bytes.erase(0, from_data);
   if (exchange.framing == Framing::chunked) exchange.chunk_left -= from_data;
   if (from_data > 0 && from_data == next.data.size()) {
     out_.append(next.suffix.substr(from_suffix));

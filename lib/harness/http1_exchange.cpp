@@ -51,6 +51,7 @@ std::string Http1Exchange::begin(Clock::time_point now) {
   close_after = close_after || !request.keep_alive || framing == Framing::close;
   cursor.emplace(bodiless ? BodyPlan() : body, now);
   if (body.source == BodySource::echo) echo.emplace(body, now);
+  if (body.source == BodySource::encoded && !bodiless) encoded.emplace(body);
 
   std::string head;
   for (std::uint64_t i = 0; i < plan.interim; ++i) {
@@ -80,6 +81,8 @@ std::span<const std::byte> Http1Exchange::peek(PatternWindow& window, std::uint6
     }
     case BodySource::echo:
       return std::as_bytes(std::span(std::string_view(echo->bytes).substr(0, most)));
+    case BodySource::encoded:
+      return std::as_bytes(std::span(std::string_view(encoded->bytes).substr(0, most)));
     case BodySource::none: break;
   }
   return {};

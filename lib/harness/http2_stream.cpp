@@ -47,6 +47,7 @@ Http2Session::Fields Http2Stream::begin(Clock::time_point now) {
   const bool bodiless = request.method == "HEAD" || plan->status == 204 || plan->status == 304;
   cursor_.emplace(bodiless ? BodyPlan() : body, now);
   if (body.source == BodySource::echo) echo.emplace(body, now);
+  if (body.source == BodySource::encoded && !bodiless) encoded.emplace(body);
   interim_heads = plan->interim;
 
   Http2Session::Fields fields{{":status", std::to_string(plan->status)}};
@@ -66,6 +67,8 @@ std::optional<Http2Events::Offer> Http2Stream::next_data(std::size_t most, Clock
                                                          std::optional<Clock::time_point>& wake) {
   if (was_cut || !cursor_) return std::nullopt;
   if (echo && request_ended && echo->bytes.empty()) cursor_->source_ended();
+  if (encoded) encoded->fill();
+  if (encoded && encoded->ended()) cursor_->source_ended();
   const BodyCursor::Step step = cursor_->next(now);
   if (step.action == BodyCursor::Action::end) return Http2Events::Offer{0, true};
   if (step.action == BodyCursor::Action::wait) wake = step.until;
@@ -84,6 +87,7 @@ std::optional<Http2Events::Offer> Http2Stream::next_data(std::size_t most, Clock
     }
     if (request_ended && bytes == echo->bytes.size()) return Http2Events::Offer{bytes, true};
   }
+  if (encoded) bytes = std::min<std::uint64_t>(bytes, encoded->bytes.size());
   if (plan->body.length != offset + bytes) return Http2Events::Offer{bytes, false};
   BodyCursor after = *cursor_;
   after.sent(bytes);
@@ -99,6 +103,8 @@ void Http2Stream::frame(Http2Outbox& outbox, std::span<const std::byte> header, 
     std::string_view text = plan->body.text;
     if (echo) {
       text = echo->bytes;
+    } else if (encoded) {
+      text = encoded->bytes;
     } else {
       text.remove_prefix(static_cast<std::size_t>(offset));
     }
@@ -108,6 +114,7 @@ void Http2Stream::frame(Http2Outbox& outbox, std::span<const std::byte> header, 
     echo->bytes.erase(0, bytes);
     echo->rate.used(bytes);
   }
+  if (encoded) encoded->bytes.erase(0, bytes);
   cursor_->sent(bytes);
   all_framed = last;
   ++frames_in_outbox;

@@ -7,6 +7,7 @@
 
 #include "harness/connection.hpp"
 #include "harness/echo_buffer.hpp"
+#include "harness/encoded_body.hpp"
 #include "harness/http1_request.hpp"
 #include "harness/http2_outbox.hpp"
 #include "harness/http2_session.hpp"
@@ -52,6 +53,7 @@ class Http2Stream {
   Request request;
   std::optional<ResponsePlan> plan;
   std::optional<EchoBuffer> echo;
+  std::optional<EncodedBody> encoded;
   std::optional<Clock::time_point> wake_at;  // the connection's timer for it
   std::uint64_t record = 0;                  // id of the body's record, 0: none
   std::uint64_t interim_heads = 0;           // still to be sent

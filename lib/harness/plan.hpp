@@ -15,6 +15,15 @@ enum class BodySource {
   text,     // BodyPlan::text
   pattern,  // BodyPlan::seed
   echo,     // the request's body, as it comes
+  encoded,  // BodyPlan::encoded
+};
+
+/// What is inside an encoded body.
+struct EncodedPlan {
+  std::uint64_t length = 0;          // bytes of content
+  std::vector<std::string> codings;  // make_encoder's names, in the order applied
+  std::uint64_t flush = 0;           // bytes of content between flushes, 0: none
+  bool zeros = false;                // rather than pattern
 };
 
 /// How a body ends early.
@@ -25,7 +34,8 @@ struct BodyPlan {
   BodySource source = BodySource::none;
   std::string text;
   std::uint64_t seed = 0;
-  std::optional<std::uint64_t> length = 0;   // bytes; nullopt: known at its end only (echo)
+  EncodedPlan encoded{};
+  std::optional<std::uint64_t> length = 0;   // bytes; nullopt: known at its end only
   bool chunked = false;                      // announce no length, frame it where the protocol can
   bool no_length = false;                    // announce no length; HTTP/1.1 ends it by closing
   std::uint64_t rate = 0;                    // bytes/s, 0: none. An echo is read at this rate

@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <array>
+#include <string>
+#include <utility>
 
+#include "harness/encoder.hpp"
 #include "harness/router.hpp"
 
 namespace weir::harness {
@@ -51,8 +55,42 @@ void ask_for_http2(const RouteCall& call, ResponsePlan& plan) {
   if (goaway && !spared) plan.instead = Instead::refuse;
 }
 
+// Lengths, rates, stalls and cuts are of the encoded bytes, but N.
+void ask_for_coding(const RouteCall& call, ResponsePlan& plan) {
+  Query& query = call.query;
+  const std::string list = query.text("encode").value_or("");
+  const std::uint64_t flush = query.number("flush", 1, kMost).value_or(0);
+  const bool zeros = query.flag("zeros");
+  auto announced = query.text("content_encoding");
+  if (announced && !is_field_value(*announced)) {
+    query.fail("'content_encoding' cannot be a field value");
+  }
+  if (list.empty()) {
+    if (flush > 0 || zeros) query.fail("'flush' and 'zeros' need 'encode'");
+  } else {
+    EncodedPlan encoded{call.number, {}, flush, zeros};
+    std::string names;
+    for (std::size_t at = 0; at <= list.size();) {
+      const std::size_t end = std::min(list.find(',', at), list.size());
+      encoded.codings.push_back(list.substr(at, end - at));
+      const std::string& name = encoded.codings.back();
+      if (!make_encoder(name))
+        query.fail("'encode' must be of gzip, deflate, raw_deflate, br, zstd");
+      names.append(names.empty() ? "" : ", ").append(name == "raw_deflate" ? "deflate" : name);
+      at = end + 1;
+    }
+    if (encoded.codings.size() > 3) query.fail("'encode' takes at most 3 codings");
+    if (!announced) announced = names;
+    plan.body.source = BodySource::encoded;
+    plan.body.length.reset();
+    plan.body.encoded = std::move(encoded);
+  }
+  if (announced) plan.fields.emplace_back("Content-Encoding", *announced);
+}
+
 // /bytes/N?seed=&chunked=&no_length=&rate=&write=&stall_after=&stall_ms=&cut_after=&rst_after=
-//         &status=&content_type=&reset=&reset_after=&goaway=&goaway_after=&reused=
+//         &encode=&flush=&zeros=&content_encoding=&status=&content_type=
+//         &reset=&reset_after=&goaway=&goaway_after=&reused=
 ResponsePlan bytes(const RouteCall& call) {
   Query& query = call.query;
   ResponsePlan plan;
@@ -65,6 +103,7 @@ ResponsePlan bytes(const RouteCall& call) {
   plan.body.length = call.number;
   plan.body.chunked = query.flag("chunked");
   plan.body.no_length = query.flag("no_length");
+  ask_for_coding(call, plan);
   ask_for_pace(query, plan.body);
   ask_for_cut(query, plan.body);
   ask_for_http2(call, plan);

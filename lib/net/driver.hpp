@@ -22,6 +22,7 @@ struct Request {
   bool has_body = false;
   std::string body;  ///< Kept until the exchange is over, so that it can be sent again.
   HttpVersion version = HttpVersion::automatic;
+  bool decode = true;  ///< For who reads the response: the driver delivers it as sent.
   milliseconds headers_timeout{0};
   milliseconds idle_timeout{0};
   milliseconds total_timeout{0};

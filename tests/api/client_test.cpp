@@ -76,7 +76,10 @@ TEST_SUITE("api") {
     const net::Request& request = transfer.request();
     CHECK(request.method == "POST");
     CHECK(request.url == kUrl);
-    CHECK(request.headers == Headers{{"A", "1"}, {"User-Agent", "weir/0.1"}, {"B", "2"}});
+    CHECK(request.headers == Headers{{"A", "1"},
+                                     {"User-Agent", "weir/0.1"},
+                                     {"B", "2"},
+                                     {"Accept-Encoding", "gzip, deflate, br, zstd"}});
     CHECK(request.has_body);
     CHECK(request.body == "text");
     CHECK(request.headers_timeout == milliseconds(300'000));

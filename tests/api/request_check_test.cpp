@@ -50,6 +50,8 @@ Body used_body() {
   return body;
 }
 
+RequestInit raw() { return {.decode = false}; }
+
 Headers field(const char* name, const char* value = "1") { return {{name, value}}; }
 
 }  // namespace
@@ -84,6 +86,22 @@ TEST_SUITE("api") {
     for (const auto method : {"PUT", "DELETE", "OPTIONS", "PATCH", "get"}) {
       CHECK(refusal({.method = method, .body = "x"}) == std::nullopt);
     }
+  }
+
+  TEST_CASE("Request: asks for the codings that are decoded, unless the fields say otherwise") {
+    const auto asked = [](RequestInit init, const ClientOptions& options = {}) {
+      return made(std::move(init), options).headers.get("accept-encoding");
+    };
+    CHECK(asked({}) == "gzip, deflate, br, zstd");
+    CHECK(made({}).decode);
+    CHECK(asked({.decode = false}) == std::nullopt);
+    CHECK(!made({.decode = false}).decode);
+    CHECK(asked({.headers = field("accept-encoding", "br")}) == "br");
+    CHECK(asked({.headers = field("accept-encoding", "")}) == "");
+    CHECK(asked({.headers = field("Accept-Encoding", "br"), .decode = false}) == "br");
+    CHECK(asked({}, {.headers = field("Accept-Encoding", "zstd")}) == "zstd");
+    CHECK(asked({.headers = field("Range", "bytes=0-9")}) == "identity");
+    CHECK(asked({.headers = field("Range", "bytes=0-9"), .decode = false}) == std::nullopt);
   }
 
   TEST_CASE("Request: the URL is absolute, http or https, and kept as given") {
@@ -128,19 +146,20 @@ TEST_SUITE("api") {
   TEST_CASE("Request: its fields replace the client's of the same name, and keep their order") {
     const ClientOptions options{.user_agent = "ua",
                                 .headers = {{"A", "1"}, {"B", "2"}, {"A", "3"}, {"C", "4"}}};
-    const auto merged =
-        made({.headers = {{"X", "5"}, {"a", "6"}, {"X", "7"}, {"a", "8"}}}, options);
+    const auto merged = made(
+        {.headers = {{"X", "5"}, {"a", "6"}, {"X", "7"}, {"a", "8"}}, .decode = false}, options);
     const Headers expected = {{"B", "2"}, {"C", "4"}, {"User-Agent", "ua"}, {"X", "5"}, {"a", "6"},
                               {"X", "7"}, {"a", "8"}};
     CHECK(merged.headers == expected);
   }
 
   TEST_CASE("Request: the User-Agent is the request's, else the client's field, else its name") {
-    CHECK(made({}).headers == Headers{{"User-Agent", "weir/0.1"}});
-    CHECK(made({}, {.user_agent = "x"}).headers == Headers{{"User-Agent", "x"}});
-    CHECK(made({}, {.user_agent = ""}).headers.empty());
-    CHECK(made({}, {.headers = field("user-agent", "y")}).headers == field("user-agent", "y"));
-    CHECK(made({.headers = field("USER-AGENT", "")}).headers == field("USER-AGENT", ""));
+    CHECK(made(raw()).headers == Headers{{"User-Agent", "weir/0.1"}});
+    CHECK(made(raw(), {.user_agent = "x"}).headers == Headers{{"User-Agent", "x"}});
+    CHECK(made(raw(), {.user_agent = ""}).headers.empty());
+    CHECK(made(raw(), {.headers = field("user-agent", "y")}).headers == field("user-agent", "y"));
+    CHECK(made({.headers = field("USER-AGENT", ""), .decode = false}).headers ==
+          field("USER-AGENT", ""));
   }
 
   TEST_CASE("Request: takes text and bytes as its body, NUL and nothing included") {

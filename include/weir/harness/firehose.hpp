@@ -124,7 +124,11 @@ struct BlockedWhen {
 /// - `/bytes/N` N bytes of `pattern`, N up to 2^63. Query: `seed=`; `chunked=1`; `no_length=1` (the
 ///   end is the close); `rate=` bytes/s; `write=` bytes in one send() at most, and the chunk size
 ///   if chunked; `stall_after=` bytes, then a pause of `stall_ms=` (missing: for ever);
-///   `cut_after=`, `rst_after=` bytes, then FIN or RST; `status=`; `content_type=`.
+///   `cut_after=`, `rst_after=` bytes, then FIN or RST; `status=`; `content_type=`;
+///   `encode=` codings, applied in order: gzip, deflate, raw_deflate (announced as deflate), br,
+///   zstd. All bytes above are then encoded ones, but N; no length is announced. `flush=` bytes of
+///   content between flushes; `zeros=1` in place of the pattern; `content_encoding=` announces that
+///   instead, also where nothing is encoded.
 /// - `/redirect/N?to=&body=&status=` N redirects (302), the last one to `to` or `/bytes/0`, each
 ///   with `body` bytes of pattern 0.
 /// - `/status/N`; `/interim/N` N times a 103 before the 200.
@@ -154,7 +158,8 @@ struct BlockedWhen {
 /// Every route also takes `tag=`, which does nothing but tell two bodies apart. A bad parameter is
 /// 400 with a reason. A client that closes or half-closes while a response waits counts as gone.
 /// Memory: what is sent is computed, never stored: a few KiB for each connection (TLS: about 20;
-/// HTTP/2: about 40 more, and 2 for each stream), and 64 KiB for each `/echo` in progress.
+/// HTTP/2: about 40 more, and 2 for each stream), 64 KiB for each `/echo` in progress, and the
+/// encoders of each encoded body (gzip: 270 KiB, zstd and br: some MiB).
 /// Throws std::system_error if it cannot listen, std::runtime_error if TLS cannot be set up.
 /// Thread-safety: all members, from any thread. It runs one thread of its own, raises no signal and
 /// handles none.

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace weir::harness {
+
+/// One content coding, done as the bytes come.
+/// Thread-safety: one thread at a time.
+class Encoder {
+ public:
+  enum class Push {
+    data,
+    flush,   // and give out all that was taken
+    finish,  // and the end
+  };
+  virtual ~Encoder() = default;
+  /// Takes all of `data` and appends what comes of it to `out`. Throws std::runtime_error.
+  virtual void add(std::string_view data, Push push, std::string& out) = 0;
+};
+
+/// "gzip", "deflate", "raw_deflate" (which leaves zlib's header out), "br" or "zstd"; null for
+/// others. Throws std::bad_alloc.
+std::unique_ptr<Encoder> make_encoder(std::string_view name);
+
+}  // namespace weir::harness
