@@ -25,7 +25,7 @@ class Stream : public Awaited {
   /// stream's failure, after all bytes that preceded it, and again each time.
   virtual ReadResult pull(std::size_t max, const flow::Wait& wait) = 0;
   virtual void cancel() noexcept = 0;
-  /// What is left was thrown away: pull() throws aborted. Any thread.
+  /// What is left was thrown away: pull() throws aborted. The reading thread's.
   virtual bool discarded() const noexcept { return false; }
   virtual BodyStats stats() const noexcept = 0;
   /// Bytes in all, if known before reading.

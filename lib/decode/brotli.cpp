@@ -11,7 +11,7 @@ namespace {
 
 // Bytes of input at a time. An error takes with it what was decoded since the last output, and
 // output is certain only where the input was used up.
-constexpr std::size_t kPiece = 1024;
+constexpr std::size_t kPiece = 4096;
 
 class Brotli final : public Decoder {
  public:

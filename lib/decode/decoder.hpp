@@ -49,7 +49,7 @@ std::unique_ptr<Decoder> make_gzip();
 std::unique_ptr<Decoder> make_deflate();
 /// RFC 7932; no large windows. What follows the end is ignored. Memory: the window that the data
 /// asks for, 16 MiB at most, half as much again while it grows, and 4 MiB of tables. It has no
-/// checksum: corrupt data may go unnoticed; of what precedes it up to 1 KiB of input is lost.
+/// checksum: corrupt data may go unnoticed; of what precedes it up to 4 KiB of input is lost.
 std::unique_ptr<Decoder> make_brotli();
 /// RFC 8878: any number of frames and skippable frames; what follows must be another, as a stray
 /// byte cannot be told from a broken one. Memory: the window that the data asks for, 8 MiB at most
