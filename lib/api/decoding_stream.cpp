@@ -12,9 +12,10 @@ namespace weir::detail {
 namespace {
 
 constexpr std::size_t kAnySize = std::numeric_limits<std::size_t>::max();
-// Wire bytes that a read which may not wait takes though nothing comes of them: a body may hold any
+// Bytes that a read which may not wait takes though nothing comes of them: a body may hold any
 // number of empty blocks.
 constexpr std::size_t kMostInVain = std::size_t{4} << 20;
+constexpr std::size_t kOneStep = std::size_t{256} << 10;  // so many, if it gave up by itself
 
 bool is_late(const flow::Wait& wait, std::size_t in_vain) {
   if (!wait.block) return in_vain >= kMostInVain;
@@ -41,13 +42,30 @@ ReadResult DecodingStream::pull(std::size_t max, const flow::Wait& wait) {
 bool DecodingStream::ready() noexcept {
   if (!ahead_.empty() || failed_ || out_of_memory_ || ended_) return true;
   try {
-    do {
-      if (look_ahead(flow::Wait::never()) != ReadStatus::pending) return true;
-    } while (wire_->ready());
-    return false;
+    if (look_ahead(flow::Wait::never()) != ReadStatus::pending) return true;
   } catch (...) {
     return true;  // thrown again by pull()
   }
+  if (needs_input() && !wire_->ready()) return false;
+  if (!wire_->continuations()) return true;  // never suspended: who pulls goes on
+  // There is more than one wait may look at in one go: others first.
+  flow::Waiter* const waiter = std::exchange(waiter_, nullptr);
+  if (waiter != nullptr && wire_->withdraw(*waiter)) waiter->wake();
+  return false;
+}
+
+void DecodingStream::enlist(flow::Waiter& waiter) noexcept {
+  waiter_ = &waiter;
+  wire_->enlist(waiter);
+}
+
+bool DecodingStream::withdraw(flow::Waiter& waiter) noexcept {
+  waiter_ = nullptr;
+  return wire_->withdraw(waiter);
+}
+
+bool DecodingStream::needs_input() const noexcept {
+  return discarded() || (!full_ && !corrupt_ && input_.empty());
 }
 
 ReadStatus DecodingStream::look_ahead(const flow::Wait& wait) {
@@ -70,16 +88,20 @@ ReadStatus DecodingStream::look_ahead(const flow::Wait& wait) {
 ReadStatus DecodingStream::advance(const flow::Wait& wait) {
   std::size_t in_vain = 0;
   while (ahead_.empty()) {
-    if (discarded() || (!full_ && !corrupt_ && input_.empty())) {
-      if (ended_) return ReadStatus::end;
-      if (is_late(wait, in_vain)) return ReadStatus::pending;
+    const bool more_wanted = needs_input();
+    if (more_wanted && ended_) return ReadStatus::end;
+    if (is_late(wait, in_vain)) return ReadStatus::pending;
+    if (more_wanted) {
       ReadResult more = wire_->pull(kAnySize, wait);
       if (more.status == ReadStatus::end) return end();
       if (!more) return more.status;
       in_vain += more.chunk.size();
       input_ = std::move(more.chunk);
+    } else if (wait.stop.stop_requested()) {
+      return ReadStatus::stopped;
     }
     decode();
+    if (full_) in_vain += kOneStep;
   }
   return ReadStatus::data;
 }

@@ -29,8 +29,8 @@ class DecodingStream final : public Stream {
 
   ReadResult pull(std::size_t max, const flow::Wait& wait) override;
   bool ready() noexcept override;
-  void enlist(flow::Waiter& waiter) noexcept override { wire_->enlist(waiter); }
-  bool withdraw(flow::Waiter& waiter) noexcept override { return wire_->withdraw(waiter); }
+  void enlist(flow::Waiter& waiter) noexcept override;
+  bool withdraw(flow::Waiter& waiter) noexcept override;
   const std::shared_ptr<flow::Continuations>& continuations() const noexcept override {
     return wire_->continuations();
   }
@@ -45,6 +45,7 @@ class DecodingStream final : public Stream {
   }
 
  private:
+  bool needs_input() const noexcept;
   ReadStatus look_ahead(const flow::Wait& wait);
   ReadStatus advance(const flow::Wait& wait);
   void decode();
@@ -63,6 +64,7 @@ class DecodingStream final : public Stream {
   bool ended_ = false;    // the same
   bool out_of_memory_ = false;
   std::optional<Error> failed_;
+  flow::Waiter* waiter_ = nullptr;         // perhaps enlisted with `wire_`
   std::atomic<std::uint64_t> decoded_{0};  // relaxed: a statistic
 };
 

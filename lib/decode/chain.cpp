@@ -6,6 +6,10 @@
 namespace weir::decode {
 namespace {
 
+// Pieces of what lies between the two, in one step: the inner one may make nothing of them, and the
+// outer one any number of them from a few bytes.
+constexpr int kMostPieces = 16;
+
 class Chain final : public Decoder {
  public:
   Chain(std::unique_ptr<Decoder> outer, std::unique_ptr<Decoder> inner)
@@ -34,11 +38,11 @@ class Chain final : public Decoder {
 
 Decoder::Step Chain::step(Bytes in, std::span<std::byte> out) {
   Step all;
-  while (all.status == Status::input) {
+  for (int pieces = 0; all.status == Status::input; ++pieces) {
     all.status = drain(out.subspan(all.produced), all);
     if (all.status != Status::input) break;
     if (!outer_failed_ && !outer_full_ && all.consumed == in.size()) break;
-    all.status = refill(in.subspan(all.consumed), all);
+    all.status = pieces < kMostPieces ? refill(in.subspan(all.consumed), all) : Status::output;
   }
   return all;
 }

@@ -19,7 +19,8 @@ class Decoder {
  public:
   enum class Status {
     input,    ///< All of the input was taken, nothing is withheld.
-    output,   ///< The room is full and there may be more: step again, with what was not taken.
+    output,   ///< There may be more: step again, with what was not taken. The room is full, or (a
+              ///< chain) so much was done that the caller is asked first, whatever it produced.
     corrupt,  ///< Nothing follows what was produced; `problem()` says why. No more steps.
   };
   struct Step {
@@ -55,7 +56,8 @@ std::unique_ptr<Decoder> make_brotli();
 /// byte cannot be told from a broken one. Memory: the window that the data asks for, 8 MiB at most
 /// (RFC 9659), beyond which it is corrupt; and 512 KiB.
 std::unique_ptr<Decoder> make_zstd();
-/// Undoes `outer`, and `inner` in what that gives. Memory: 16 KiB beside theirs.
+/// Undoes `outer`, and `inner` in what that gives: at most 272 KiB of it in one step, of which
+/// nothing need come out. Memory: 16 KiB beside theirs.
 std::unique_ptr<Decoder> make_chain(std::unique_ptr<Decoder> outer, std::unique_ptr<Decoder> inner);
 
 }  // namespace weir::decode

@@ -60,17 +60,31 @@ struct Scripted {
   std::optional<Error> failure;
 };
 
+/// A body without bytes, once gzip is undone: about `size` bytes of empty blocks.
+std::string empty_blocks(std::size_t size) {
+  std::string text = encoder_of("gzip")("", Push::flush);
+  while (text.size() < size) text += std::string("\0\0\0\xFF\xFF", 5);
+  return text;
+}
+
+struct CountedWaiter final : flow::Waiter {
+  void wake() noexcept override { ++wakes; }
+  int wakes = 0;
+};
+
 /// The same on a Channel.
 struct Live {
-  Live() {
+  explicit Live(const std::string& codings = "gzip",
+                std::shared_ptr<flow::Continuations> continuations = {}) {
     net::Request request;
     request.url = "http://localhost/";
     exchange = std::make_shared<net::Exchange>(hub, flow::Watermarks{}, request);
     source = std::make_unique<FakeSource>(*hub, exchange);
-    auto wire = std::make_unique<detail::ChannelStream>(exchange, stop.get_token());
+    auto wire = std::make_unique<detail::ChannelStream>(exchange, stop.get_token(),
+                                                        std::move(continuations));
     source->open();
     wire->wait_for_head();
-    stream = std::make_unique<DecodingStream>(std::move(wire), "gzip");
+    stream = std::make_unique<DecodingStream>(std::move(wire), codings);
   }
   ~Live() {
     stream.reset();
@@ -259,15 +273,40 @@ TEST_CASE("DecodingStream: the stop of one read, and a deadline, leave the body 
 }
 
 TEST_CASE("DecodingStream: a read that may not wait gives up on a body without end or bytes") {
-  const auto encoder = encoder_of("gzip");
-  const std::string start = encoder("", Push::flush);
-  std::string nothing;
-  while (nothing.size() < 60'000) nothing += std::string("\0\0\0\xFF\xFF", 5);  // empty blocks
+  const std::string start = empty_blocks(0);
+  const std::string nothing = empty_blocks(60'000).substr(start.size());
   std::vector<std::string> pieces(200, nothing);
   pieces.front().insert(0, start);
   Scripted body("gzip", pieces, Then::hang);
   CHECK(body.stream.pull(kAnySize, flow::Wait::never()).status == ReadStatus::pending);
   CHECK(body.wire->log->asked.size() < 100);
+}
+
+TEST_CASE(
+    "DecodingStream: a few bytes that are many without output do not hold up who may not wait") {
+  const std::string wire = encoded("gzip", empty_blocks(8 << 20));
+  CHECK(wire.size() < 64 * 1024);
+  Scripted body("gzip, gzip", {wire}, Then::hang);
+  const auto pull = [&](const flow::Wait& wait) { return body.stream.pull(kAnySize, wait).status; };
+  CHECK(pull({.deadline = std::chrono::steady_clock::time_point::min()}) == ReadStatus::pending);
+  CHECK(pull(flow::Wait::never()) == ReadStatus::pending);
+  body.stream.cancel();
+  CHECK(body.wire->log->asked.size() == 1);
+}
+
+TEST_CASE("DecodingStream: whoever waits for output that does not come lets others go first") {
+  Live body("gzip, gzip", std::make_shared<flow::Continuations>(nullptr));
+  body.source->send(encoded("gzip", empty_blocks(8 << 20)));
+  CountedWaiter waiter;
+  int looks = 0;
+  do {
+    body.stream->enlist(waiter);
+    CHECK(!body.stream->ready());
+    ++looks;
+  } while (waiter.wakes == looks);
+  CHECK(looks > 2);
+  CHECK(waiter.wakes == looks - 1);
+  CHECK(body.stream->withdraw(waiter));  // all was looked at: more bytes will wake it
 }
 
 TEST_CASE("DecodingStream: the limit of text() counts decoded bytes") {

@@ -53,4 +53,15 @@ TEST_CASE("Chain: a bomb inside a bomb comes out in steps") {
   CHECK(decoded.steps >= kSize / kRoom);
 }
 
+TEST_CASE("Chain: a bomb of which nothing comes out is taken in steps as well") {
+  std::string inner = encoder_of("gzip")("", Push::flush);
+  while (inner.size() < 8 << 20) inner += std::string("\0\0\0\xFF\xFF", 5);  // empty blocks
+  const std::string wire = encoded("gzip", inner);
+  CHECK(wire.size() < 64 * 1024);
+  const Decoded decoded = decode_text("gzip, gzip", wire);
+  CHECK(decoded.text.empty());
+  CHECK(!decoded.corrupt);
+  CHECK(decoded.steps >= 25);
+}
+
 TEST_SUITE_END();
