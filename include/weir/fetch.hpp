@@ -88,8 +88,8 @@ struct RequestInit {
   /// Response::headers stay as sent; `Body::length()` of an encoded body is unknown. Errors:
   /// decode_failed where the data is corrupt or cut short, after the bytes before it, or encoded in
   /// another way. False: the body comes as sent, and nothing is asked for.
-  /// Memory: beside the body's queue 64 KiB as sent and 128 KiB decoded, and what the coding needs:
-  /// 48 KiB (gzip, deflate), at most 8.5 MiB (zstd) or 28 MiB (br), as the sender chose.
+  /// Memory: beside the body's queue 64 KiB as sent and 152 KiB decoded, and what each coding
+  /// needs: 48 KiB (gzip, deflate), at most 8.5 MiB (zstd) or 28 MiB (br), as the sender chose.
   bool decode = true;
 };
 

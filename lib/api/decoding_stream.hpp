@@ -19,8 +19,8 @@ namespace weir::detail {
 /// drained, so flow control stays in wire bytes; nothing is read ahead of what was asked for, but
 /// for `ready()`, which must know whether what has arrived comes to any output.
 ///
-/// Memory: one slab of the wire, one or two of output (64 KiB each), and the decoder's own bound
-/// (decode/decoder.hpp), from the first byte to the end.
+/// Memory: one slab of the wire and one of output (64 KiB each), 88 KiB of free ones, and the
+/// decoders' own bounds (decode/decoder.hpp), from the first byte to the end.
 /// Thread-safety: as Stream.
 class DecodingStream final : public Stream {
  public:

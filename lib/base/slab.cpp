@@ -55,9 +55,9 @@ Chunk Slab::chunk(std::size_t offset, std::size_t count) noexcept {
   return Chunk(this, Bytes(data() + offset, count));
 }
 
-SlabPool* SlabPool::create() {
+SlabPool* SlabPool::create(std::size_t retained) {
   static_assert(Slab::kSmallest << (kClasses - 1) == Slab::kLargest);
-  return new SlabPool;
+  return new SlabPool(retained);
 }
 
 void SlabPool::retain() noexcept {
@@ -101,7 +101,7 @@ void SlabPool::recycle(Slab* slab) noexcept {
   const auto bytes = slab->allocated();
   {
     const std::lock_guard lock(mutex_);
-    if (retained_ + bytes <= kRetained) {
+    if (retained_ + bytes <= most_retained_) {
       const auto index = class_of(slab->capacity());
       slab->next.store(free_[index], std::memory_order_relaxed);  // relaxed: under mutex_
       free_[index] = slab;

@@ -58,14 +58,15 @@ class Slab {
 /// Recycles slabs, the most recently used first so that they are still in cache. Size classes
 /// are powers of two from kSmallest to kLargest, of room.
 ///
-/// Memory: keeps at most kRetained bytes of free slabs; none beyond what was in use at once.
+/// Memory: keeps at most `retained` bytes of free slabs; none beyond what was in use at once.
 /// Thread-safety: all members, from any thread.
 /// Lifetime: counted; slabs in use keep it alive, so Chunks may outlive their Client.
 class SlabPool {
  public:
   static constexpr std::size_t kRetained = std::size_t{4} << 20;  // bytes: what one body may queue
 
-  static SlabPool* create();  ///< One reference. Throws std::bad_alloc.
+  /// One reference. Throws std::bad_alloc.
+  static SlabPool* create(std::size_t retained = kRetained);
   void retain() noexcept;
   void release() noexcept;
 
@@ -78,10 +79,11 @@ class SlabPool {
   friend class Slab;
   static constexpr std::size_t kClasses = 5;
 
-  SlabPool() = default;
+  explicit SlabPool(std::size_t retained) noexcept : most_retained_(retained) {}
   ~SlabPool();
   void recycle(Slab* slab) noexcept;
 
+  const std::size_t most_retained_;  // bytes
   std::atomic<std::uint32_t> references_{1};
   mutable std::mutex mutex_;
   Slab* free_[kClasses] = {};  // guarded by mutex_; linked by Slab::next

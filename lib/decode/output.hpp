@@ -11,11 +11,13 @@ namespace weir::decode {
 /// The slabs that a decoder writes into, handed out as Chunks without a copy. Small pieces share a
 /// slab; slabs grow from 4 to 64 KiB as they are filled at once.
 ///
-/// Memory: one slab, beside those that Chunks hold, and as many free ones as were in use at once.
+/// Memory: one slab, beside those that Chunks hold, and free ones of kRetained bytes at most.
 /// Thread-safety: one thread at a time.
 class Output {
  public:
-  Output() : pool_(detail::SlabPool::create()) {}
+  static constexpr std::size_t kRetained = std::size_t{88} << 10;  // one of each size
+
+  Output() : pool_(detail::SlabPool::create(kRetained)) {}
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
   ~Output() {

@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
+#include "support/memory.hpp"
+#include "support/size.hpp"
+
 using namespace weir;
+using namespace weir::test;
 using decode::Output;
 
 namespace {
@@ -57,6 +62,18 @@ TEST_CASE("Output: there is always room for 1 KiB, and Chunks outlive it") {
     CHECK(output.room().size() == 4 * 1024);
   }
   for (int i = 0; i < 50; ++i) CHECK(is_all(chunks[static_cast<std::size_t>(i)], i));
+}
+
+TEST_CASE("Output: keeps little of what was handed out once, however much that was" *
+          doctest::skip(under_sanitizer())) {
+  const std::size_t before = heap_in_use();
+  std::vector<std::unique_ptr<Output>> outputs;
+  for (int i = 0; i < 20; ++i) {
+    Output& output = *outputs.emplace_back(std::make_unique<Output>());
+    std::vector<Chunk> chunks;
+    for (int k = 0; k < 70; ++k) chunks.push_back(put(output, 1'000'000, k));
+  }
+  CHECK(heap_in_use() - before < 20 * (Output::kRetained + 64 * 1024 + 2 * 1024));
 }
 
 TEST_SUITE_END();
