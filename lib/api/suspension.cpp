@@ -18,7 +18,12 @@ bool Suspension::begin(const std::stop_token& stop) {
   const std::shared_ptr<Suspension> keep = shared_from_this();  // past the end of the coroutine
   const std::lock_guard lock(mutex_);
   stop_ = stop;
-  continuations_->post_at(keep, deadline_);
+  if (!continuations_->post_at(keep, deadline_)) {
+    // The client is gone, and nobody would resume it: what it left does not block.
+    over_ = true;
+    end_ = stop.stop_requested() ? End::stopped : End::ready;
+    return false;
+  }
   if (stop.stop_possible()) on_stop_.emplace(stop, Post{this});
   enlist();
   end_ = look();

@@ -49,15 +49,16 @@ void Continuations::append(std::shared_ptr<Task> task) noexcept {
   last_ = &added;
 }
 
-void Continuations::post_at(std::shared_ptr<Task> task, detail::TimePoint due) {
+bool Continuations::post_at(std::shared_ptr<Task> task, detail::TimePoint due) {
   const std::lock_guard lock(mutex_);
   launch();
-  if (state_ == State::ended) return;
+  if (state_ == State::ended) return false;
   const bool sooner = due < std::min(deadlines_.next(), kAtTheEnd) || state_ == State::stopping;
   deadlines_.set(*task, std::min(due, kAtTheEnd));
   Task& set = *task;
   set.awaited_ = std::move(task);
   if (sooner) changed_.notify_one();
+  return true;
 }
 
 void Continuations::forget_deadline(Task& task) noexcept {

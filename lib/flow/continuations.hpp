@@ -55,8 +55,9 @@ class Continuations : public std::enable_shared_from_this<Continuations> {
   /// Runs `task` soon, once, however often this is called before it begins. Never waits.
   void post(std::shared_ptr<Task> task) noexcept;
   /// Starts the thread, and posts `task` when `due` comes or when stop() is called, whichever is
-  /// first, in place of what was set before. Throws std::bad_alloc, Error resource_exhausted.
-  void post_at(std::shared_ptr<Task> task, detail::TimePoint due);
+  /// first, in place of what was set before. False: stop() has ended it, and nothing is posted any
+  /// more. Throws std::bad_alloc, Error resource_exhausted.
+  bool post_at(std::shared_ptr<Task> task, detail::TimePoint due);
   /// Takes back what post_at() set.
   void forget_deadline(Task& task) noexcept;
 

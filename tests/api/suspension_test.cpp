@@ -440,4 +440,21 @@ TEST_CASE("Suspension: what cannot be allocated is thrown into the coroutine, an
   CHECK(reader.try_read().chunk.text() == "abc");
 }
 
+TEST_CASE("Suspension: who begins to wait when the client is gone is not suspended") {
+  using Outcome = AtDoor::Outcome;
+  Entrance entrance;
+  SUBCASE("which nobody ever waited for") {}
+  SUBCASE("which somebody waited for") {
+    auto before = pass(entrance.door);
+    entrance.door.open = true;
+    CHECK(entrance.door.wake());
+    CHECK(before.get() == Outcome::ready);
+    entrance.door.open = false;
+  }
+  entrance.continuations->stop();
+  const auto waiting = pass(entrance.door);  // there is more to look at than in one go
+  CHECK(waiting.done());
+  CHECK_FALSE(entrance.door.wake());
+}
+
 TEST_SUITE_END();
