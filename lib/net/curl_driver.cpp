@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "net/caller_signals.hpp"
 #include "net/curl_setup.hpp"
-#include "net/sigpipe.hpp"
 
 namespace weir::net {
 
@@ -132,13 +132,15 @@ void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
 void CurlDriver::start_and_wait(std::shared_ptr<Exchange> exchange) {
   const std::shared_ptr<HelmHub> hub = helm_hub_;  // as in start()
   if (!hub->helm.take(exchange)) return start(std::move(exchange));
-  const SigpipeBlocked blocked;
+  const CallerSignals signals;
   hub_->io.acquire();
+  loop_.block_while_waiting(&signals.while_waiting());
   const auto alone = [&] { return active_.size() <= 1 && !hub->helm.stopping(); };
   First first = First::poll;
   do {
     turn(std::exchange(first, First::wait));
   } while (!exchange->head_ready() && alone());
+  loop_.block_while_waiting(nullptr);
   const bool idle = is_idle();
   hub_->io.release();
   hub->helm.leave(idle);

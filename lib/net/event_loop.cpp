@@ -94,7 +94,7 @@ std::span<const Event> EventLoop::wait(detail::TimePoint deadline, detail::TimeP
   const bool due = deadline <= now;
   if (!due) arm(deadline);
   std::array<epoll_event, kBatch> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kBatch, due ? 0 : -1);
+  const int count = ::epoll_pwait(epoll_.get(), events.data(), kBatch, due ? 0 : -1, blocked_);
   ready_.clear();
   for (int i = 0; i < count; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];

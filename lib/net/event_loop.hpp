@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <cstdint>
 #include <span>
@@ -67,6 +69,9 @@ class EventLoop {
   /// passed at `now`); returns the sockets that are ready, perhaps none. It may return early. The
   /// result is valid until the next call.
   std::span<const Event> wait(detail::TimePoint deadline, detail::TimePoint now);
+  /// While it waits, these signals are blocked and no others; null: those that the thread blocks.
+  /// It must live until this is called again.
+  void block_while_waiting(const sigset_t* signals) noexcept { blocked_ = signals; }
 
  private:
   void arm(detail::TimePoint deadline) noexcept;
@@ -76,6 +81,7 @@ class EventLoop {
   Fd timer_;
   detail::TimePoint armed_ = detail::TimePoint::max();
   std::vector<Event> ready_;
+  const sigset_t* blocked_ = nullptr;
 };
 
 }  // namespace weir::net

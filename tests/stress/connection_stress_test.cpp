@@ -184,6 +184,17 @@ TEST_CASE("Connections: addresses that refuse give way to the next at once") {
   CHECK(client.stats().connections_opened == 9);
 }
 
+TEST_CASE("Lookups: the threads that make them take no signals, though a caller has made those") {
+  Client client;
+  try {
+    static_cast<void>(client.fetch(std::string("http://") + kSlowHost, bounded()));
+    FAIL("the host was found");
+  } catch (const weir::Error& error) {
+    CHECK(error.code() == weir::errc::resolve_failed);
+  }
+  CHECK_FALSE(lookup_takes_signals());
+}
+
 TEST_CASE("Pause: a cycle of pause and resume costs less than 100 us of CPU") {
   const ServerProcess server;
   const std::uint64_t size = sized<std::uint64_t>(16, 256, 1024) << 20;

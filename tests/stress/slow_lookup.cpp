@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -12,7 +14,8 @@ namespace {
 
 std::mutex mutex;
 std::condition_variable changed;
-bool slow = false;  // guarded by mutex
+bool slow = false;          // guarded by mutex
+bool takes_signals = true;  // guarded by mutex
 
 void set_slow(bool now) {
   const std::lock_guard lock(mutex);
@@ -21,13 +24,21 @@ void set_slow(bool now) {
 }
 
 void wait_while_slow() {
+  sigset_t blocked;
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
   std::unique_lock lock(mutex);
+  takes_signals = ::sigismember(&blocked, SIGUSR1) == 0;
   changed.wait(lock, [] { return !slow; });
 }
 
 }  // namespace
 
 namespace weir::test {
+
+bool lookup_takes_signals() noexcept {
+  const std::lock_guard lock(mutex);
+  return takes_signals;
+}
 
 SlowLookups::SlowLookups() noexcept { set_slow(true); }
 SlowLookups::~SlowLookups() { set_slow(false); }

@@ -10,6 +10,9 @@ inline constexpr const char* kTwoAddresses = "two.invalid";
 /// The same up to 127.0.0.9.
 inline constexpr const char* kNineAddresses = "nine.invalid";
 
+/// The thread that last looked up kSlowHost lets SIGUSR1 in.
+bool lookup_takes_signals() noexcept;
+
 /// One at a time. A lookup that begins when it is gone does not wait.
 class SlowLookups {
  public:
