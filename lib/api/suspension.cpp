@@ -92,10 +92,11 @@ void Suspension::withdraw() noexcept {
   if (awaited_.withdraw(*this)) self_.reset();
 }
 
-void Suspension::wake() noexcept {
+flow::Waiter::Kind Suspension::wake() noexcept {
   const std::shared_ptr<Suspension> self = std::move(self_);
   woken_.store(true, std::memory_order_release);  // release: A3, pairs with run()
   continuations_->post(self);
+  return Kind::coroutine;
 }
 
 }  // namespace weir::detail

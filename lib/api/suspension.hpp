@@ -43,7 +43,7 @@ class Suspension final : public flow::Waiter,
   /// `ClientOptions::resume_on` under way, unless it happens in there.
   void drop() noexcept;
 
-  void wake() noexcept override;
+  Kind wake() noexcept override;
   void run() noexcept override;
 
  private:

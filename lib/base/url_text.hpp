@@ -37,6 +37,10 @@ inline std::string without_credentials(std::string_view url) {
   return text;
 }
 
+inline bool is_https(std::string_view url) noexcept {
+  return equal_ignoring_case(url.substr(0, 6), "https:");
+}
+
 /// A URL that any parser accepts, as it is: `http` or `https`, a host name or IPv4 address, a port
 /// if any, and then printable ASCII. There is no userinfo, and no more than 2 KiB.
 inline bool is_plain_url(std::string_view url) noexcept {

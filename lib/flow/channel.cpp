@@ -105,6 +105,8 @@ void Channel::accept(Bytes data) {
   hub_->bytes_received_.fetch_add(data.size(), std::memory_order_relaxed);
   queue_.commit(data);
   hub_->mark_dirty(*this);
+  // A turn may bring several MiB: the reader begins before it is over.
+  if (queued < kWakeAt && queued + data.size() >= kWakeAt) wake_reader();
 }
 
 std::uint64_t Channel::outstanding() const noexcept {

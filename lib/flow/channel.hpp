@@ -62,6 +62,8 @@ class Channel : public CreditNode,
                 public std::enable_shared_from_this<Channel> {
  public:
   static constexpr std::size_t kOneWrite = flow::kOneWrite;
+  /// With so much outstanding the reader is woken at once, not at the end of the turn.
+  static constexpr std::size_t kWakeAt = std::size_t{512} << 10;
 
   Channel(std::shared_ptr<Hub> hub, Watermarks marks);
   Channel(const Channel&) = delete;
@@ -104,8 +106,8 @@ class Channel : public CreditNode,
 
   // -- To wait without blocking. The reader's end as well.
 
-  bool head_ready() const noexcept;  ///< wait_open() would not wait. Once true it stays so.
-  bool ready() noexcept;             ///< take() would not wait. True until the next take().
+  bool head_ready() noexcept;  ///< wait_open() would not wait. Once true it stays so.
+  bool ready() noexcept;       ///< take() would not wait. True until the next take().
   /// Has `waiter` woken at the next change. Look again after it: what changed before may have gone
   /// unnoticed. One at a time.
   void enlist(Waiter& waiter) noexcept;
@@ -156,7 +158,7 @@ class Channel : public CreditNode,
   void throw_if_cancelled() const;
   [[noreturn]] void throw_aborted() const;
   template <class Attempt>
-  ReadStatus wait_for(const Wait& wait, Attempt&& attempt);
+  ReadStatus wait_for(const Wait& wait, Hub::There there, Attempt&& attempt);
   template <class Attempt>
   bool attempt_again(BlockingWaiter& waiter, Attempt&& attempt);
   void leave_line(BlockingWaiter& waiter) noexcept;
@@ -165,7 +167,7 @@ class Channel : public CreditNode,
 
   // any thread
   void post() noexcept;
-  void wake_reader() noexcept;
+  bool wake_reader() noexcept;
   bool enter() noexcept;
   void leave() noexcept;
   void discard() noexcept;

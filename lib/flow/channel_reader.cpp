@@ -12,11 +12,12 @@ namespace weir::flow {
 // -- The reader's end.
 
 template <class Attempt>
-ReadStatus Channel::wait_for(const Wait& wait, Attempt&& attempt) {
+ReadStatus Channel::wait_for(const Wait& wait, Hub::There there, Attempt&& attempt) {
   for (;;) {
     if (wait.stop.stop_requested()) return ReadStatus::stopped;
     if (attempt()) return ReadStatus::data;
     if (!wait.block) return ReadStatus::pending;
+    if (!wait.stop.stop_possible() && hub_->work_until(*this, there, wait.deadline)) continue;
     BlockingWaiter waiter;
     enlist(waiter);
     if (attempt_again(waiter, attempt)) return ReadStatus::data;
@@ -63,17 +64,18 @@ bool Channel::withdraw(Waiter& waiter) noexcept {
   return waiter_.compare_exchange_strong(expected, nullptr, std::memory_order_relaxed);
 }
 
-void Channel::wake_reader() noexcept {
+/// True: it was a thread that slept.
+bool Channel::wake_reader() noexcept {
   // acq_rel: C7, pairs with wait_for().
   Waiter* const waiter = waiter_.exchange(nullptr, std::memory_order_acq_rel);
-  if (waiter != nullptr) waiter->wake();
+  return waiter != nullptr && waiter->wake() == Waiter::Kind::thread;
 }
 
 bool Channel::wait_open(const Wait& wait) {
-  return wait_for(wait, [this] { return try_open(); }) == ReadStatus::data;
+  return wait_for(wait, &Channel::head_ready, [this] { return try_open(); }) == ReadStatus::data;
 }
 
-bool Channel::head_ready() const noexcept {
+bool Channel::head_ready() noexcept {
   // acquire: as try_open().
   return cancelled() || opened_.load(std::memory_order_acquire) || ended();
 }
@@ -93,7 +95,7 @@ ReadResult Channel::take(std::size_t max, const Wait& wait) {
   assert(max > 0);
   note_reading(Reading::by_pieces);
   ReadResult result{ReadStatus::pending, {}};
-  const ReadStatus status = wait_for(wait, [&] { return try_take(max, result); });
+  const ReadStatus status = wait_for(wait, &Channel::ready, [&] { return try_take(max, result); });
   if (status != ReadStatus::data) result.status = status;
   return result;
 }

@@ -36,21 +36,26 @@ void Hub::process() {
 }
 
 void Hub::mark_dirty(Channel& channel) noexcept {
-  if (closed_) return channel.wake_reader();
+  if (closed_) {
+    channel.wake_reader();
+    return;
+  }
   if (channel.dirty_) return;
   channel.dirty_ = true;
   (dirty_last_ != nullptr ? dirty_last_->dirty_next_ : dirty_first_) = channel.shared_from_this();
   dirty_last_ = &channel;
 }
 
-void Hub::flush() {
+std::size_t Hub::flush() {
+  std::size_t woken = 0;
   dirty_last_ = nullptr;
   for (auto channel = std::move(dirty_first_); channel;) {
     channel->dirty_ = false;
     auto next = std::move(channel->dirty_next_);
-    channel->wake_reader();
+    if (channel->wake_reader()) ++woken;
     channel = std::move(next);
   }
+  return woken;
 }
 
 void Hub::close() {
@@ -60,11 +65,15 @@ void Hub::close() {
   flush();
 }
 
+std::uint64_t Hub::bytes_received() const noexcept {
+  return bytes_received_.load(std::memory_order_relaxed);
+}
+
 std::uint64_t Hub::rings() const noexcept { return rings_.load(std::memory_order_relaxed); }
 
 HubStats Hub::stats() const noexcept {
   HubStats now;
-  now.bytes_received = bytes_received_.load(std::memory_order_relaxed);
+  now.bytes_received = bytes_received();
   // What ends a pause is read before the pauses, with acquire: no pause is missing that was seen
   // to end, so `paused` never runs below zero. Pairs with the releases in Channel.
   now.resumes = resumes_.load(std::memory_order_acquire);

@@ -47,19 +47,28 @@ class Hub {
   /// lives.
   virtual void ring() noexcept = 0;
 
+  /// For a thread that would sleep until `there` is true of `channel`: may do the I/O thread's work
+  /// meanwhile. False: `there` does not hold, because `deadline` has passed or others do that work.
+  using There = bool (Channel::*)() noexcept;
+  virtual bool work_until([[maybe_unused]] Channel& channel, [[maybe_unused]] There there,
+                          [[maybe_unused]] detail::TimePoint deadline) {
+    return false;
+  }
+
   /// Handles every signal that readers left: cancels, resumes, and then the bodies that wait for
   /// the budget, first come first served. Call it from the top of the loop, never from a
   /// transport's callback:
   /// it calls Producer members. It rings by itself if it wants to be called again.
   void process() WEIR_REQUIRES(io);
-  /// Wakes the readers of all Channels that changed since the last call. Call it once per loop
-  /// turn.
-  void flush() WEIR_REQUIRES(io);
+  /// Wakes the readers of all Channels that changed since the last call; how many of them were
+  /// threads that slept. Call it once per loop turn.
+  std::size_t flush() WEIR_REQUIRES(io);
   /// Ends signalling for good, when the driver goes. Channels that end or fail later wake their
   /// readers at once.
   void close() WEIR_REQUIRES(io);
 
   std::uint64_t rings() const noexcept;  ///< Times readers rang the bell.
+  std::uint64_t bytes_received() const noexcept;
   HubStats stats() const noexcept;
 
   detail::ThreadRole io;

@@ -27,7 +27,10 @@ void BlockingWaiter::rouse(bool BlockingWaiter::*why) noexcept {
   bed->changed.notify_one();
 }
 
-void BlockingWaiter::wake() noexcept { rouse(&BlockingWaiter::woken_); }
+Waiter::Kind BlockingWaiter::wake() noexcept {
+  rouse(&BlockingWaiter::woken_);
+  return Kind::thread;
+}
 
 void BlockingWaiter::interrupt() noexcept { rouse(&BlockingWaiter::interrupted_); }
 

@@ -14,7 +14,8 @@ namespace weir::flow {
 /// Channel's slot; it must not touch the Channel, and the waiter may be gone when it returns.
 class Waiter {
  public:
-  virtual void wake() noexcept = 0;
+  enum class Kind { thread, coroutine };
+  virtual Kind wake() noexcept = 0;
 
  protected:
   ~Waiter() = default;
@@ -26,7 +27,7 @@ class BlockingWaiter final : public Waiter {
   enum class Why { woken, interrupted, late };
 
   BlockingWaiter();
-  void wake() noexcept override;
+  Kind wake() noexcept override;
   /// Ends a wait_until() from any thread, once, without being the wake-up. Whoever may call it
   /// keeps the waiter alive.
   void interrupt() noexcept;

@@ -15,6 +15,9 @@ namespace {
 
 using detail::TimePoint;
 
+// Body bytes of one turn, up to which a reader may be left to drive the next.
+constexpr std::uint64_t kLittle = std::uint64_t{64} << 10;
+
 template <class T>
 void set_multi(CURLM* multi, CURLMoption option, T value) {
   check_multi(curl_multi_setopt(multi, option, value));
@@ -71,7 +74,7 @@ CurlDriver::CurlDriver(const ClientOptions& options, TraceSink* trace)
     : options_(options),
       trace_(trace),
       quirks_(running_quirks()),
-      helm_hub_(std::make_shared<HelmHub>(options.memory_budget, detail::Clock::steady())),
+      helm_hub_(std::make_shared<HelmHub>(*this, options.memory_budget)),
       hub_(helm_hub_),
       loop_(helm_hub_->helm.bell()),
       sockets_(loop_),
@@ -131,19 +134,47 @@ void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
 
 void CurlDriver::start_and_wait(std::shared_ptr<Exchange> exchange) {
   const std::shared_ptr<HelmHub> hub = helm_hub_;  // as in start()
-  if (!hub->helm.take(exchange)) return start(std::move(exchange));
-  const CallerSignals signals;
+  if (!hub->helm.take()) return start(std::move(exchange));
   hub_->io.acquire();
-  loop_.block_while_waiting(&signals.while_waiting());
-  const auto alone = [&] { return active_.size() <= 1 && !hub->helm.stopping(); };
-  First first = First::poll;
-  do {
-    turn(std::exchange(first, First::wait));
-  } while (!exchange->head_ready() && alone());
-  loop_.block_while_waiting(nullptr);
-  const bool idle = is_idle();
+  now_ = hub_->clock.now();
+  begin(exchange);
+  drive_until(*exchange, &flow::Channel::head_ready, TimePoint::max());
+  const Helm::Leave how = how_to_leave(true);
   hub_->io.release();
-  hub->helm.leave(idle);
+  hub->helm.leave(how);
+}
+
+bool HelmHub::work_until(flow::Channel& channel, There there, TimePoint deadline) {
+  if (!helm.take()) return false;
+  io.acquire();
+  const bool done = driver.drive_until(channel, there, deadline);
+  const Helm::Leave how = driver.how_to_leave(true);
+  io.release();
+  helm.leave(how);
+  return done;
+}
+
+/// The caller is at the helm, and carries out the one exchange that is under way.
+bool CurlDriver::drive_until(flow::Channel& channel, flow::Hub::There there, TimePoint deadline) {
+  const CallerSignals signals;
+  loop_.block_while_waiting(&signals.while_waiting());
+  if (curl_due_ <= now_) turn({});
+  bool is_there = (channel.*there)();
+  while (!is_there && active_.size() == 1 && helm_hub_->helm.undisturbed() &&
+         hub_->clock.now() < deadline) {
+    turn(wait(deadline));
+    is_there = (channel.*there)();
+  }
+  loop_.block_while_waiting(nullptr);
+  return is_there;
+}
+
+// Where much arrives at once, the reader and libcurl are faster side by side.
+Helm::Leave CurlDriver::how_to_leave(bool reader_comes) const noexcept {
+  const bool idle = active_.empty() && curl_due_ == TimePoint::max() && !sockets_.watches_any();
+  if (idle) return Helm::Leave::idle;
+  const bool lend = reader_comes && active_.size() == 1 && moved_ <= kLittle;
+  return lend ? Helm::Leave::lend : Helm::Leave::go_on;
 }
 
 void CurlDriver::stop() noexcept {

@@ -19,21 +19,26 @@
 
 namespace weir::net {
 
+class CurlDriver;
+
 /// Hub that rings at the helm. It outlives the driver as long as some Channel does.
 class HelmHub final : public flow::Hub {
  public:
-  using Hub::Hub;
+  HelmHub(CurlDriver& its_driver, std::size_t memory_budget)
+      : Hub(memory_budget, detail::Clock::steady()), driver(its_driver) {}
   void ring() noexcept override { helm.ring(); }
+  bool work_until(flow::Channel& channel, There there, detail::TimePoint deadline) override;
 
   Helm helm;
+  CurlDriver& driver;  // for who is at the helm
 };
 
-/// One libcurl multi handle, driven by an I/O thread, or by a lone caller who waits for its head
-/// (helm.hpp). "I/O thread" means either, below and elsewhere in net.
+/// One libcurl multi handle, driven by an I/O thread, or by a lone caller who waits (helm.hpp).
+/// "I/O thread" means either, below and elsewhere in net.
 ///
 /// A turn of the loop: wait; begin new exchanges; act on what readers reported; let libcurl work on
 /// ready sockets and its timer; report what it finished; expire deadlines; wake the readers
-/// concerned, once each.
+/// concerned, once each, unless much had come before.
 ///
 /// Each streaming transfer has a connection of its own (CURLPIPE_NOTHING): a paused one is simply
 /// not read, which is what bounds memory on every libcurl.
@@ -78,13 +83,16 @@ class CurlDriver final : public Driver {
 
  private:
   friend struct DriverCallbacks;
+  friend class HelmHub;
 
   void set_up_multi();
   void start_thread();
   void run();
-  enum class First { poll, wait };
-  void turn(First first) WEIR_REQUIRES(hub_->io);
-  bool is_idle() const noexcept WEIR_REQUIRES(hub_->io);
+  bool drive_until(flow::Channel& channel, flow::Hub::There there, detail::TimePoint deadline)
+      WEIR_REQUIRES(hub_->io);
+  std::span<const Event> wait(detail::TimePoint deadline) WEIR_REQUIRES(hub_->io);
+  std::size_t turn(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
+  Helm::Leave how_to_leave(bool reader_comes) const noexcept WEIR_REQUIRES(hub_->io);
   void begin_new() WEIR_REQUIRES(hub_->io);
   void begin(std::shared_ptr<Exchange> exchange) WEIR_REQUIRES(hub_->io);
   void add(const std::shared_ptr<Exchange>& exchange, const RequestTrace& trace);
@@ -117,6 +125,7 @@ class CurlDriver final : public Driver {
   detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
   bool watch_failed_ = false;                              // for some transfer, since the last look
   bool read_again_ = false;
+  std::uint64_t moved_ = 0;  // body bytes that the last turn took in
   std::uint64_t begun_ = 0;  // names requests in traces
 
   // Counters: written by the I/O thread, read by any; each stands alone.

@@ -15,6 +15,8 @@ using detail::TimePoint;
 
 constexpr int kMostAddresses = 64;  // of one host, tried in one turn
 
+std::span<const Event> no_events() noexcept { return {}; }
+
 void count(std::atomic<std::uint64_t>& counter) noexcept {
   counter.fetch_add(1, std::memory_order_relaxed);
 }
@@ -27,36 +29,38 @@ void CurlDriver::run() {
   for (;;) {
     helm.await();
     hub_->io.acquire();
-    First first = First::poll;
-    while (!helm.stopping()) {
-      turn(std::exchange(first, First::wait));
-      if (is_idle()) break;
+    begin_new();
+    std::size_t woken = turn(helm.bell().rung() ? wait(TimePoint::max()) : no_events());
+    while (!helm.stopping() && how_to_leave(woken != 0) == Helm::Leave::go_on) {
+      const auto ready = wait(TimePoint::max());
+      begin_new();
+      woken = turn(ready);
     }
     if (helm.stopping()) break;
+    const Helm::Leave how = how_to_leave(woken != 0);
     hub_->io.release();
-    helm.leave(true);
+    helm.leave(how);
   }
   abort_all();
   hub_->io.release();
 }
 
-bool CurlDriver::is_idle() const noexcept {
-  return active_.empty() && curl_due_ == TimePoint::max() && !sockets_.watches_any();
+std::span<const Event> CurlDriver::wait(TimePoint deadline) {
+  const TimePoint first = std::min({deadline, curl_due_, deadlines_.next()});
+  return loop_.wait(first, hub_->clock.now());
 }
 
-void CurlDriver::turn(First first) {
-  std::span<const Event> ready;
-  if (first == First::wait || helm_hub_->helm.bell().rung()) {
-    ready = loop_.wait(std::min(curl_due_, deadlines_.next()), hub_->clock.now());
-  }
+/// What is left to do after a wait; returns how many threads it has woken.
+std::size_t CurlDriver::turn(std::span<const Event> ready) {
   now_ = hub_->clock.now();
   count(turns_);
-  begin_new();
+  const std::uint64_t before = hub_->bytes_received();
   hub_->process();
   drive(ready);
   reap();
   expire_deadlines();
-  hub_->flush();
+  moved_ = hub_->bytes_received() - before;
+  return hub_->flush();
 }
 
 void CurlDriver::begin_new() {

@@ -162,7 +162,7 @@ void check_url(const std::string& text) {
 }
 
 VersionPlan plan_version(const Request& request, const CurlQuirks& quirks) {
-  const bool tls = detail::equal_ignoring_case(request.url.substr(0, 6), "https:");
+  const bool tls = detail::is_https(request.url);
   const auto needs_http2 = [&] {
     if (quirks.http2_refusal == nullptr) return;
     throw Error({.code = errc::unsupported, .detail = quirks.http2_refusal});

@@ -4,11 +4,12 @@
 
 namespace weir::net {
 
-bool Helm::take(const std::shared_ptr<Exchange>& exchange) {
+bool Helm::take() noexcept {
+  if (lead_.load(std::memory_order_relaxed) != Lead::nobody) return false;  // relaxed: a guess
   const std::lock_guard lock(mutex_);
   if (stopping() || lead_.load() != Lead::nobody) return false;
-  inbox_.push_back(exchange);
   lead_.store(Lead::caller);
+  lent_ = false;
   return true;
 }
 
@@ -41,29 +42,56 @@ void Helm::stop() noexcept {
   ring();
 }
 
+bool Helm::undisturbed() noexcept {
+  const std::lock_guard lock(mutex_);
+  return inbox_.empty() && !stopping();
+}
+
 void Helm::take_inbox(Inbox& empty) noexcept {
   const std::lock_guard lock(mutex_);
   inbox_.swap(empty);
 }
 
-void Helm::leave(bool idle) noexcept {
+void Helm::leave(Leave how) noexcept {
   std::unique_lock lock(mutex_);
-  if (idle && inbox_.empty() && !stopping()) {
-    lead_.store(Lead::nobody);
-    if (!bell_.rung()) return;  // H3
-  }
-  call_io_thread(std::move(lock));
+  if (how == Leave::go_on || !inbox_.empty() || stopping()) return call_io_thread(std::move(lock));
+  lead_.store(Lead::nobody);
+  if (bell_.rung()) return call_io_thread(std::move(lock));  // H3
+  ++turns_;
+  lent_ = how == Leave::lend;
+  if (!lent_ || watching_) return;
+  lock.unlock();
+  called_.notify_one();  // H4
 }
 
 void Helm::call_io_thread(std::unique_lock<std::mutex> lock) noexcept {
   lead_.store(Lead::io_thread);
+  lent_ = false;
   lock.unlock();  // who is called wants it first of all
   called_.notify_one();
 }
 
 void Helm::await() {
   std::unique_lock lock(mutex_);
-  called_.wait(lock, [this] { return lead_.load() == Lead::io_thread; });
+  const auto called = [this] { return lead_.load() == Lead::io_thread; };
+  std::uint64_t seen = turns_;
+  while (!called()) {
+    // Who reads fast comes and goes: as long as that happens, this looks on by the clock, and
+    // nobody need wake it. Who is at the helm, or has nothing to do, for all of a kPatience will
+    // wake it when they lend.
+    watching_ = lent_ || seen != turns_;
+    if (!watching_) {
+      called_.wait(lock, [&] { return called() || lent_; });
+      continue;
+    }
+    seen = turns_;
+    if (called_.wait_for(lock, kPatience, called)) break;
+    if (lent_ && seen == turns_) {
+      lead_.store(Lead::io_thread);
+      lent_ = false;
+    }
+  }
+  watching_ = false;
 }
 
 }  // namespace weir::net

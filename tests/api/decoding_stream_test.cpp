@@ -68,7 +68,10 @@ std::string empty_blocks(std::size_t size) {
 }
 
 struct CountedWaiter final : flow::Waiter {
-  void wake() noexcept override { ++wakes; }
+  Kind wake() noexcept override {
+    ++wakes;
+    return Kind::coroutine;
+  }
   int wakes = 0;
 };
 

@@ -19,12 +19,12 @@
 namespace weir::test {
 
 /// libcurl's receive buffer: filled at once, then offered in writes, so that it may hold so much
-/// when a write is refused. 48 KiB (net/curl_quirks), and 256 KiB where all transfers share it.
+/// when a write is refused. 40 KiB (net/curl_quirks), and 256 KiB where all transfers share it.
 inline std::uint64_t receive_buffer(const ClientStats& stats) {
   const auto dot = stats.libcurl.find('.');
   const int major = std::stoi(std::string(stats.libcurl));
   const int minor = std::stoi(std::string(stats.libcurl.substr(dot + 1)));
-  return major > 8 || (major == 8 && minor >= 7) ? 256 * kKiB : 48 * kKiB;
+  return major > 8 || (major == 8 && minor >= 7) ? 256 * kKiB : 40 * kKiB;
 }
 
 /// A body whose reader stops in the middle, and what may be held for it then.

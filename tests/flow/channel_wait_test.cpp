@@ -26,7 +26,10 @@ constexpr Watermarks kSmall{.high = 1000, .low = 250, .unread_high = 100};
 std::string bytes(std::size_t count) { return std::string(count, 'x'); }
 
 struct CountingWaiter final : flow::Waiter {
-  void wake() noexcept override { ++wakes; }
+  Kind wake() noexcept override {
+    ++wakes;
+    return Kind::coroutine;
+  }
   int wakes = 0;
 };
 

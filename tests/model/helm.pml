@@ -2,11 +2,11 @@
  * Who drives the loop: Helm (lib/net/helm.hpp) with its Bell, and the turns of CurlDriver. What is
  * done under the mutex is several steps here, between lock and unlock.
  *
- * Claims, over every interleaving of a caller that waits for its exchange, an exchange that is
- * started, and a credit that is reported:
+ * Claims, over every interleaving of a caller that waits for its exchange and then reads it, an
+ * exchange that is started, and a credit that is reported:
  *  - One thread at a time is at the helm.
  *  - When nothing moves any more, every exchange was carried out, every credit was processed, and
- *    nobody is at the helm.
+ *    nobody is at the helm: also if a reader to whom it was lent never comes back.
  *  - After stop() the I/O thread ends, whoever was at the helm.
  *
  * One step after another is sequential consistency; H1 to H3 name what makes it enough.
@@ -23,6 +23,11 @@ bool rung;     /* Bell::rung_ */
 bool readable; /* its descriptor */
 byte inbox;
 byte credits;
+bool lent;
+bool watching;
+bit lefts; /* Helm::turns_; seeing it unchanged too often does no harm */
+bool sleeping; /* the I/O thread, on the condition variable */
+bool notified;
 byte running; /* exchanges under way: libcurl can always go on with them */
 bool stopping;
 bool ended; /* the I/O thread */
@@ -46,6 +51,14 @@ inline clear_bell() {
 #endif
 }
 
+/* called_.notify_one() */
+inline notify() {
+  if
+  :: sleeping -> notified = true
+  :: else
+  fi
+}
+
 /* Helm::ring() */
 inline ring() {
 #ifdef BREAK_RING_ORDER
@@ -59,7 +72,7 @@ inline ring() {
   :: seen == nobody ->
      lock();
      if
-     :: lead == nobody -> lead = io_thread
+     :: lead == nobody -> lead = io_thread; lent = false; notify()
      :: else
      fi;
      unlock()
@@ -72,7 +85,12 @@ inline add() {
   lock();
   if
   :: stopping -> unlock()
-  :: !stopping && lead == nobody -> inbox++; lead = io_thread; unlock()
+  :: !stopping && lead == nobody ->
+     inbox++;
+     lead = io_thread;
+     lent = false;
+     notify();
+     unlock()
   :: else ->
      inbox++;
      first = inbox == 1;
@@ -84,24 +102,21 @@ inline add() {
   fi
 }
 
-/* CurlDriver::turn() */
-inline turn(waits) {
+/* A wait on the bell and the sockets. */
+inline wait() {
   if
-  :: waits || rung ->
-     if
-     :: readable ->
+  :: readable ->
 #ifndef BREAK_CLEAR_LATE
-        clear_bell()
+     clear_bell()
 #else
-        skip
+     skip
 #endif
-     :: running > 0
-     fi
-  :: else
-  fi;
-  lock();
-  d_step { running = running + inbox; inbox = 0 }
-  unlock();
+  :: running > 0
+  fi
+}
+
+/* CurlDriver::turn() */
+inline turn() {
   credits = 0;
 #ifdef BREAK_CLEAR_LATE
   clear_bell();
@@ -113,18 +128,32 @@ inline turn(waits) {
   fi
 }
 
+inline begin_new() {
+  lock();
+  d_step { running = running + inbox; inbox = 0 }
+  unlock()
+}
+
+#define IDLE 0
+#define LEND 1
+#define GO_ON 2
+
+/* CurlDriver::how_to_leave() */
+#define HOW(comes_back) \
+  (running == 0 -> IDLE : ((comes_back) && running == 1 -> LEND : GO_ON))
+
 /* Helm::leave() */
-inline leave(idle) {
+inline leave(how) {
   driving--;
   lock();
   if
 #ifdef BREAK_INBOX_FORGOTTEN
-  :: idle && !stopping ->
+  :: how != GO_ON && !stopping ->
 #else
 #ifdef BREAK_STOP_FORGOTTEN
-  :: idle && inbox == 0 ->
+  :: how != GO_ON && inbox == 0 ->
 #else
-  :: idle && inbox == 0 && !stopping ->
+  :: how != GO_ON && inbox == 0 && !stopping ->
 #endif
 #endif
 #ifdef BREAK_LEAVE_ORDER
@@ -135,35 +164,88 @@ inline leave(idle) {
      mine = rung;
 #endif
      if
-     :: mine -> mine = false; lead = io_thread
-     :: else
+     :: mine -> mine = false; lead = io_thread; notify()
+     :: else ->
+        d_step { lefts = 1 - lefts; lent = how == LEND }
+#ifndef BREAK_LENT_UNWATCHED
+        if
+        :: lent && !watching -> notify()
+        :: else
+        fi
+#endif
      fi
-  :: else -> lead = io_thread
+  :: else -> lead = io_thread; notify()
   fi;
   unlock()
 }
 
-active proctype IoThread() {
-  bool mine, waits;
-end_parked:
+/* called_.wait() and wait_for(): `timed` may return at any moment. */
+inline sleep(timed) {
+  atomic { sleeping = true; locked = false }
+end_asleep:
+  if
+  :: notified
+  :: timed
+  fi;
+  d_step { sleeping = false; notified = false }
+  lock()
+}
+
+/* Helm::await() */
+inline await() {
+  lock();
+  seen_lefts = lefts;
   do
-  :: lead == io_thread ->
+  :: lead == io_thread -> break
+  :: else ->
+     watching = lent || seen_lefts != lefts;
+     seen_lefts = lefts;
+     sleep(watching);
+     if
+     :: watching && lead != io_thread && lent && seen_lefts == lefts ->
+        lead = io_thread;
+        lent = false
+     :: else
+     fi
+  od;
+  watching = false;
+  unlock()
+}
+
+active proctype IoThread() {
+  bool mine, comes_back;
+  bit seen_lefts;
+  byte how;
+  do
+  :: await();
      driving++;
      assert(driving == 1);
-     waits = false;
+     begin_new();
+     if
+     :: rung -> wait()
+     :: else
+     fi;
+     turn();
      do
      :: stopping -> break
      :: else ->
-        turn(waits);
-        waits = true;
+        /* this turn may have woken a thread that slept */
         if
-        :: running == 0 -> break
+        :: comes_back = true
+        :: comes_back = false
+        fi;
+        how = HOW(comes_back);
+        if
+        :: how != GO_ON -> break
         :: else
-        fi
+        fi;
+        wait();
+        begin_new();
+        turn()
      od;
      if
      :: stopping -> driving--; break
-     :: else -> leave(true)
+     :: else -> leave(how)
      fi
   od;
   /* abort_all() */
@@ -173,32 +255,55 @@ end_parked:
   d_step { running = 0; credits = 0; ended = true }
 }
 
-/* CurlDriver::start_and_wait(); its exchange may have its head after any turn. */
-active proctype Caller() {
-  bool mine, waits, first, leads, idle;
+/* Helm::take() */
+inline take() {
   lock();
   if
-  :: !stopping && lead == nobody -> inbox++; lead = caller; leads = true
+  :: !stopping && lead == nobody -> lead = caller; lent = false; leads = true
   :: else
   fi;
-  unlock();
+  unlock()
+}
+
+/* CurlDriver::drive_until(): what it waits for may be there after any turn. */
+inline drive() {
+  driving++;
+  assert(driving == 1);
+  do
+  :: running != 1 -> break
+  :: running == 1 -> break
+  :: running == 1 ->
+     lock();
+     alone = inbox == 0 && !stopping;
+     unlock();
+     if
+     :: alone -> wait(); turn()
+     :: else -> break
+     fi
+  od;
+  how = HOW(true);
+  leave(how)
+}
+
+/* CurlDriver::start_and_wait(), then work_until() as often as it likes: a reader may stop reading. */
+active proctype Caller() {
+  bool mine, first, leads, alone;
+  byte how, reads;
+  take();
   if
-  :: leads ->
-     driving++;
-     assert(driving == 1);
-     do
-     :: turn(waits);
-        waits = true;
-        if
-        :: running == 0 || running > 1 || stopping -> break
-        :: running == 1 -> break
-        :: running == 1
-        fi
-     od;
-     idle = running == 0;
-     leave(idle)
+  :: leads -> leads = false; running++; turn(); drive()
   :: else -> add()
-  fi
+  fi;
+  do
+  :: reads < 1 ->
+     reads++;
+     take();
+     if
+     :: leads -> leads = false; drive()
+     :: else
+     fi
+  :: break
+  od
 }
 
 active proctype Starter() {
@@ -232,6 +337,6 @@ active proctype Judge() {
   assert(ended)
 #else
   assert(credits == 0);
-  assert(lead == nobody)
+  assert(lead == nobody && !lent)
 #endif
 }
