@@ -27,6 +27,7 @@ ClientOptions options_of(const Job& job) {
 RequestInit init_of(const Job& job) {
   RequestInit init;
   init.version = job.http2 ? HttpVersion::http2 : HttpVersion::http1;
+  init.decode = false;  // the other program asks for no codings either
   return init;
 }
 
