@@ -263,10 +263,10 @@ class WEIR_API Client {
   /// protocol_error, too_large, timed_out, aborted, body_used, unsupported, resource_exhausted.
   /// A request whose reused connection turns out closed before any byte of the response is
   /// sent once more if its method is idempotent (RFC 9110 section 9.2.2); nothing else is.
-  /// If nothing else is under way, the calling thread drives the transfer itself until the headers
-  /// are complete: it needs the stack that libcurl and its TLS library need, some 64 KiB, and
-  /// SIGPIPE is blocked in it meanwhile. Other signals are delivered while it waits, and do not end
-  /// that; threads that libcurl makes take none.
+  /// If nothing else is under way, a thread that waits here, or in a blocking read, drives the
+  /// transfer itself meanwhile: it needs the stack that libcurl and its TLS library need, some
+  /// 64 KiB, and SIGPIPE is blocked in it. Other signals are delivered while it waits, and do not
+  /// end that; threads that libcurl makes take none.
   Response fetch(std::string_view url, RequestInit init = {});
 
   /// Sends a request and returns at once; the response comes out of the result.

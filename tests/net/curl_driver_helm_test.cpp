@@ -174,4 +174,111 @@ TEST_CASE("CurlDriver: signals are delivered to a caller that drives, and change
   ::sigaction(SIGUSR1, &before, nullptr);
 }
 
+namespace {
+
+constexpr const char* kPieces = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+
+/// A thread that fetches, and then reads bytes that come when the test sends them.
+class ReadingCaller {
+ public:
+  explicit ReadingCaller(DriverFixture& driver)
+      : exchange(driver.make(get(listener_.url()))),
+        thread_([this, &driver] { read(driver); }),
+        peer(listener_.accept()) {
+    peer.read_until("\r\n\r\n");
+    peer.write(kPieces);
+  }
+  ~ReadingCaller() {
+    if (thread_.joinable()) thread_.join();
+  }
+  Outcome outcome() {
+    thread_.join();
+    return outcome_;
+  }
+
+ private:
+  void read(DriverFixture& driver) {
+    driver.driver().start_and_wait(exchange);
+    outcome_ = DriverFixture::finish(*exchange);
+  }
+
+  const Listener listener_;
+
+ public:
+  const std::shared_ptr<Exchange> exchange;
+
+ private:
+  Outcome outcome_;
+  std::thread thread_;
+
+ public:
+  Socket peer;
+};
+
+}  // namespace
+
+TEST_CASE("CurlDriver: a lone reader gets every piece as it comes") {
+  DriverFixture driver;
+  ReadingCaller reader(driver);
+  const std::string piece(1000, 'x');
+  for (std::uint64_t sent = 1000; sent <= 100'000; sent += 1000) {
+    reader.peer.write(piece);
+    REQUIRE(driver.wait_for([&](const auto&) { return reader.exchange->stats().drained == sent; }));
+  }
+  const Outcome got = reader.outcome();
+  CHECK_FALSE(got.error);
+  CHECK(got.body.size() == 100'000);
+  CHECK(driver.wait_until_idle());
+}
+
+TEST_CASE("CurlDriver: a reader that does not come back leaves its body to the I/O thread") {
+  const Firehose server;
+  DriverFixture driver;
+  const auto exchange = driver.make(get(server.url("/bytes/20000000?seed=5")));
+  driver.driver().start_and_wait(exchange);
+  for (std::uint64_t pauses = 1; pauses <= 3; ++pauses) {
+    const auto result = exchange->take(1, weir::flow::Wait::for_ever());
+    REQUIRE(result.status == weir::ReadStatus::data);
+    CHECK(driver.wait_for([&](const auto& now) { return now.paused == 1; }));
+  }
+  CHECK(DriverFixture::finish(*exchange).body.size() == 20'000'000 - 3);
+}
+
+TEST_CASE("CurlDriver: others, a cancel and stop() get through to a reader that drives") {
+  const Firehose server;
+  DriverFixture driver;
+  ReadingCaller reader(driver);
+  reader.peer.write("piece");
+  REQUIRE(driver.wait_for([&](const auto&) { return reader.exchange->stats().drained == 5; }));
+  SUBCASE("others") {
+    for (int i = 0; i < 3; ++i) {
+      CHECK(driver.run(get(server.url("/bytes/1000000?seed=5"))).body.size() == 1'000'000);
+    }
+    reader.exchange->cancel();
+  }
+  SUBCASE("a cancel") { reader.exchange->cancel(); }
+  SUBCASE("stop()") { driver.driver().stop(); }
+  CHECK(reader.outcome().error == errc::aborted);
+}
+
+TEST_CASE("CurlDriver: a deadline ends the wait of a reader that drives, and nothing else") {
+  DriverFixture driver;
+  const Listener listener;
+  const auto exchange = driver.make(get(listener.url()));
+  std::thread fetching([&] { driver.driver().start_and_wait(exchange); });
+  const Socket peer = listener.accept();
+  peer.read_until("\r\n\r\n");
+  peer.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+  fetching.join();
+  for (int i = 0; i < 3; ++i) {
+    weir::flow::Wait wait;
+    wait.deadline = driver.driver().hub()->clock.now() + 5ms;
+    CHECK(exchange->take(100, wait).status == weir::ReadStatus::pending);
+  }
+  peer.write("hello");
+  const Outcome got = DriverFixture::finish(*exchange);
+  CHECK_FALSE(got.error);
+  CHECK(got.body == "hello");
+}
+
 TEST_SUITE_END();
