@@ -133,28 +133,30 @@ void CurlDriver::start(std::shared_ptr<Exchange> exchange) {
 }
 
 void CurlDriver::start_and_wait(std::shared_ptr<Exchange> exchange) {
-  const std::shared_ptr<HelmHub> hub = helm_hub_;  // as in start()
-  if (!hub->helm.take()) return start(std::move(exchange));
+  if (!helm_hub_->helm.take()) return start(std::move(exchange));
   hub_->io.acquire();
   now_ = hub_->clock.now();
   begin(exchange);
-  drive_until(*exchange, &flow::Channel::head_ready, TimePoint::max());
-  const Helm::Leave how = how_to_leave(true);
   hub_->io.release();
-  hub->helm.leave(how);
+  drive_for(*exchange, &flow::Channel::head_ready, TimePoint::max());
 }
 
 bool HelmHub::work_until(flow::Channel& channel, There there, TimePoint deadline) {
-  if (!helm.take()) return false;
-  io.acquire();
-  const bool done = driver.drive_until(channel, there, deadline);
-  const Helm::Leave how = driver.how_to_leave(true);
-  io.release();
-  helm.leave(how);
-  return done;
+  return helm.take() && driver.drive_for(channel, there, deadline);
 }
 
-/// The caller is at the helm, and carries out the one exchange that is under way.
+/// The caller has taken the helm; leaves it, after which this driver may be destroyed.
+bool CurlDriver::drive_for(flow::Channel& channel, flow::Hub::There there, TimePoint deadline) {
+  const std::shared_ptr<HelmHub> hub = helm_hub_;
+  hub_->io.acquire();
+  const bool is_there = drive_until(channel, there, deadline);
+  const Helm::Leave how = how_to_leave(true);
+  hub_->io.release();
+  hub->helm.leave(how);
+  return is_there;
+}
+
+/// For a caller: carries out the one exchange that is under way.
 bool CurlDriver::drive_until(flow::Channel& channel, flow::Hub::There there, TimePoint deadline) {
   const CallerSignals signals;
   loop_.block_while_waiting(&signals.while_waiting());

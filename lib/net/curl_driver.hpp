@@ -88,6 +88,7 @@ class CurlDriver final : public Driver {
   void set_up_multi();
   void start_thread();
   void run();
+  bool drive_for(flow::Channel& channel, flow::Hub::There there, detail::TimePoint deadline);
   bool drive_until(flow::Channel& channel, flow::Hub::There there, detail::TimePoint deadline)
       WEIR_REQUIRES(hub_->io);
   std::span<const Event> wait(detail::TimePoint deadline) WEIR_REQUIRES(hub_->io);
