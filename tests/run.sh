@@ -3,7 +3,7 @@
 # Installs what is missing (Debian, Ubuntu), builds the tiers and runs their tests in one ctest:
 #   release  all suites, the Spin model, the install routes; warnings are errors
 #   asan     AddressSanitizer, leaks and UBSan, all suites at reduced sizes
-#   tsan     ThreadSanitizer: flow, net, api, contract, stress
+#   tsan     ThreadSanitizer: flow, net, api, sse, contract, stress
 # --full: every suite in every tier, at full size (normal under sanitizers), and two more tiers:
 #   thread-safety  clang with -Wthread-safety        tidy  clang-tidy, build only
 # WEIR_TEST_SIZE=small|normal|full overrides the sizes. Exit 0: everything passed.
@@ -36,7 +36,7 @@ unset HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY NO_PROXY
 
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 tiers="release asan tsan"
-skip='^tsan\.(base|harness|backpressure|interop|fuzz)/'
+skip='^tsan\.(base|decode|harness|backpressure|interop|fuzz)/'
 tsan_targets="weir-test-flow weir-test-net weir-test-api weir-test-sse weir-test-contract
   weir-test-stress"
 deps=--test
