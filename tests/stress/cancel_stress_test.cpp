@@ -346,7 +346,9 @@ TEST_CASE("Cancel: returns at once in every phase, by every means, and leaves no
   CHECK(ms(release.max) < 100);
   const std::size_t heap = heap_in_use();
   MESSAGE("heap in use: ", before.heap, " bytes before, ", heap, " after");
-  CHECK(heap < before.heap + (std::size_t{16} << 10));
+  // Libraries keep something for each thread that calls them, which may come later: some 28 KiB,
+  // after 2,000 cancels as after 10,000.
+  CHECK(heap < before.heap + (std::size_t{64} << 10));
 }
 
 TEST_CASE("Cancel: a stop requested before fetch() starts nothing") {
