@@ -4,7 +4,6 @@
 #include <new>
 #include <utility>
 
-#include "base/clock.hpp"
 #include "decode/codings.hpp"
 #include "weir/error.hpp"
 
@@ -19,7 +18,7 @@ constexpr std::size_t kOneStep = std::size_t{256} << 10;  // so many, if it gave
 
 bool is_late(const flow::Wait& wait, std::size_t in_vain) {
   if (!wait.block) return in_vain >= kMostInVain;
-  return wait.deadline != TimePoint::max() && in_vain > 0 && Clock::steady().now() >= wait.deadline;
+  return in_vain > 0 && wait.is_late();
 }
 
 }  // namespace
@@ -47,21 +46,13 @@ bool DecodingStream::ready() noexcept {
     return true;  // thrown again by pull()
   }
   if (needs_input() && !wire_->ready()) return false;
-  if (!wire_->continuations()) return true;  // never suspended: who pulls goes on
-  // There is more than one wait may look at in one go: others first.
-  flow::Waiter* const waiter = std::exchange(waiter_, nullptr);
-  if (waiter != nullptr && wire_->withdraw(*waiter)) waiter->wake();
-  return false;
+  return waiter_.look_later(*wire_);
 }
 
-void DecodingStream::enlist(flow::Waiter& waiter) noexcept {
-  waiter_ = &waiter;
-  wire_->enlist(waiter);
-}
+void DecodingStream::enlist(flow::Waiter& waiter) noexcept { waiter_.enlist(*wire_, waiter); }
 
 bool DecodingStream::withdraw(flow::Waiter& waiter) noexcept {
-  waiter_ = nullptr;
-  return wire_->withdraw(waiter);
+  return waiter_.withdraw(*wire_, waiter);
 }
 
 bool DecodingStream::needs_input() const noexcept {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "api/channel_stream.hpp"
+#include "api/passed_waiter.hpp"
 #include "api/stream.hpp"
 #include "decode/decoder.hpp"
 #include "decode/output.hpp"
@@ -64,7 +65,7 @@ class DecodingStream final : public Stream {
   bool ended_ = false;    // the same
   bool out_of_memory_ = false;
   std::optional<Error> failed_;
-  flow::Waiter* waiter_ = nullptr;         // perhaps enlisted with `wire_`
+  PassedWaiter waiter_;
   std::atomic<std::uint64_t> decoded_{0};  // relaxed: a statistic
 };
 

@@ -56,6 +56,10 @@ struct Wait {
   detail::TimePoint deadline = detail::TimePoint::max();
   std::stop_token stop{};  ///< Ends the wait, not the body.
 
+  bool is_late() const noexcept {
+    return deadline != detail::TimePoint::max() && detail::Clock::steady().now() >= deadline;
+  }
+
   static Wait for_ever() noexcept { return {}; }
   static Wait never() noexcept { return {.block = false}; }
 };

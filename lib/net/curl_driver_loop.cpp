@@ -31,13 +31,14 @@ void CurlDriver::run() {
     hub_->io.acquire();
     begin_new();
     std::size_t woken = turn(helm.bell().rung() ? wait(TimePoint::max()) : no_events());
-    while (!helm.stopping() && how_to_leave(woken != 0) == Helm::Leave::go_on) {
+    Helm::Leave how = how_to_leave(woken != 0);
+    while (!helm.stopping() && how == Helm::Leave::go_on) {
       const auto ready = wait(TimePoint::max());
       begin_new();
       woken = turn(ready);
+      how = how_to_leave(woken != 0);
     }
     if (helm.stopping()) break;
-    const Helm::Leave how = how_to_leave(woken != 0);
     hub_->io.release();
     helm.leave(how);
   }

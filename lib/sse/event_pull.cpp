@@ -3,8 +3,6 @@
 #include <limits>
 #include <utility>
 
-#include "base/clock.hpp"
-
 namespace weir::sse {
 namespace {
 
@@ -12,11 +10,7 @@ constexpr std::size_t kAnySize = std::numeric_limits<std::size_t>::max();
 /// So many Chunks without an event, and who shall not wait gets a chance to do something else.
 constexpr int kChunksAtOnce = 16;
 
-bool is_over(const flow::Wait& wait) {
-  if (!wait.block) return true;
-  return wait.deadline != detail::TimePoint::max() &&
-         detail::Clock::steady().now() >= wait.deadline;
-}
+bool is_over(const flow::Wait& wait) { return !wait.block || wait.is_late(); }
 
 }  // namespace
 
@@ -104,21 +98,13 @@ bool EventPull::ready() noexcept {
     return true;  // it is thrown again by who pulls
   }
   if (!stream_->ready()) return false;
-  if (!stream_->continuations()) return true;  // never suspended: who pulls goes on
-  // There is more than one wait may look at in one go: others first.
-  flow::Waiter* const waiter = std::exchange(waiter_, nullptr);
-  if (waiter != nullptr && stream_->withdraw(*waiter)) waiter->wake();
-  return false;
+  return waiter_.look_later(*stream_);
 }
 
-void EventPull::enlist(flow::Waiter& waiter) noexcept {
-  waiter_ = &waiter;
-  stream_->enlist(waiter);
-}
+void EventPull::enlist(flow::Waiter& waiter) noexcept { waiter_.enlist(*stream_, waiter); }
 
 bool EventPull::withdraw(flow::Waiter& waiter) noexcept {
-  waiter_ = nullptr;
-  return stream_->withdraw(waiter);
+  return waiter_.withdraw(*stream_, waiter);
 }
 
 }  // namespace weir::sse

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "api/passed_waiter.hpp"
 #include "api/stream.hpp"
 #include "sse/parser.hpp"
 #include "weir/chunk.hpp"
@@ -66,7 +67,7 @@ class EventPull final : public detail::Awaited {
   std::atomic<bool> cancelled_{false};  // relaxed: publishes nothing
   std::exception_ptr thrown_;           // for ever
   std::function<void(std::string)> on_comment_;
-  flow::Waiter* waiter_ = nullptr;  // perhaps enlisted with `stream_`
+  detail::PassedWaiter waiter_;
 };
 
 }  // namespace weir::sse

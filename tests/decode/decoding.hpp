@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "decode/codings.hpp"
 #include "decode/decoder.hpp"
 #include "decode/encoders.hpp"
+#include "support/memory.hpp"
 #include "support/sweep.hpp"
 
 namespace weir::test {
@@ -77,6 +79,27 @@ inline Decoded decode_pieces(std::string_view codings, const std::vector<std::st
 
 inline Decoded decode_text(std::string_view codings, std::string_view wire) {
   return decode_pieces(codings, {wire});
+}
+
+/// What a decoder held at most while it decoded `wire`, as the heap tells.
+struct HeldBy {
+  std::size_t bytes = 0;  // that came out
+  std::size_t most_heap = 0;
+};
+inline HeldBy held_by(std::unique_ptr<decode::Decoder> (*make)(), std::string_view wire) {
+  HeldBy held;
+  std::vector<std::byte> out(kRoom);
+  const std::size_t before = heap_in_use();
+  const auto decoder = make();
+  Bytes in = as_bytes(wire);
+  for (auto status = Decoder::Status::output; status == Decoder::Status::output;) {
+    const auto step = decoder->step(in.first(std::min<std::size_t>(in.size(), 100'000)), out);
+    in = in.subspan(step.consumed);
+    held.bytes += step.produced;
+    held.most_heap = std::max(held.most_heap, heap_in_use() - before);
+    status = in.empty() ? step.status : Decoder::Status::output;
+  }
+  return held;
 }
 
 inline constexpr std::array<std::string_view, 5> kCodings{"gzip", "deflate", "raw deflate", "br",
