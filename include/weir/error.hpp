@@ -12,7 +12,8 @@ namespace weir {
 /// Why a request or a body failed, named by what a caller can do about it. An
 /// HTTP status is never an error; nor is the end of a body.
 enum class errc {
-  /// Malformed URL, scheme other than http/https, bad method, header name or value, bad option.
+  /// Malformed URL, scheme other than http/https, bad method, header name or value, bad option. A
+  /// redirect to such a URL, or from https to http.
   invalid_argument = 1,
   /// No address was found for the host.
   resolve_failed,
@@ -28,7 +29,7 @@ enum class errc {
   truncated,
   /// Content-Encoding data is corrupt, or cut short.
   decode_failed,
-  /// More redirects than allowed.
+  /// More redirects than `max_redirects`, or any with `Redirect::error`.
   too_many_redirects,
   /// A limit was exceeded; `detail()` names the option and the size seen.
   too_large,

@@ -46,6 +46,20 @@ using std::chrono::milliseconds;
 /// Spec: RFC 9112, RFC 9113.
 enum class HttpVersion { automatic, http1, http2, http2_prior_knowledge, http3, http3_only };
 
+/// What becomes of a response of status 301, 302, 303, 307 or 308.
+///
+/// `follow`: its Location is asked for, and `Response::url` tells where that ended. 301 and 302
+/// make a GET of a POST, 303 of all but GET and HEAD, without the body and the fields about it;
+/// else method and body stay, and a body that cannot be sent again is the error not_replayable.
+/// Headers stay, but to another origin (scheme, host or port differs) go neither Authorization,
+/// Cookie, Proxy-Authorization, Host nor any userinfo. A Location without a fragment has that of
+/// the URL before. One that is no http or https URL, or leads from https to http, is the error
+/// invalid_argument. Without a Location it is a response like any other. A redirect's own body is
+/// not delivered: at most 64 KiB of it are read, for 200 ms, to save the connection.
+/// `manual`: it is the response. `error`: it is the error too_many_redirects.
+/// Spec: WHATWG fetch, HTTP-redirect fetch; RFC 9110 section 15.4.
+enum class Redirect { follow, manual, error };
+
 /// What to ask for. An aggregate: name the fields you set; new ones are only ever appended.
 struct RequestInit {
   /// Empty: GET, or POST if there is a body. Sent as written; methods are case-sensitive.
@@ -59,8 +73,13 @@ struct RequestInit {
   /// A stop request aborts the exchange in any phase, its body too: error aborted.
   std::stop_token stop{};
 
-  /// From the call, or from the last byte of the request body if there is one, to the final
-  /// status line and headers. Not re-armed by a server that drips header lines. Zero: none.
+  Redirect redirect = Redirect::follow;
+  /// One more is the error too_many_redirects.
+  int max_redirects = 20;
+
+  /// Over all redirects: from the call, or from the last byte of the request body if there is one,
+  /// to the final status line and headers. Not re-armed by a server that drips header lines. Zero:
+  /// none.
   milliseconds headers_timeout{300'000};
   /// Longest silence between body bytes while we are willing to read. Does not run while the
   /// body is paused; starts anew when it resumes. While a request body is sent: longest time
@@ -93,8 +112,8 @@ struct RequestInit {
   bool decode = true;
 };
 
-/// When things happened, measured from the call of fetch(). Zero: did not happen (a
-/// reused connection has no connect).
+/// When things happened, measured from the call of fetch(); after redirects, to the last request.
+/// Zero: did not happen (a reused connection has no connect).
 struct Timings {
   std::chrono::microseconds resolved{0};
   std::chrono::microseconds connected{0};
@@ -107,10 +126,10 @@ struct Response {
   int status = 0;
   Headers headers{};
   Body body{};
-  std::string url{};                             ///< As it was given, without credentials.
+  std::string url{};  ///< As it was given, or where redirects ended; without credentials.
   HttpVersion version = HttpVersion::automatic;  ///< The version it arrived by.
   Timings timings{};
-  bool redirected = false;
+  bool redirected = false;  ///< A redirect was followed.
 
   /// A status of 200 to 299.
   bool ok() const noexcept { return status >= 200 && status <= 299; }
@@ -222,8 +241,9 @@ struct ClientOptions {
 
 /// Counters of one client since it was made; a snapshot.
 struct ClientStats {
-  std::uint64_t requests = 0;  ///< Started.
-  std::uint64_t active = 0;    ///< Under way: started, and neither ended nor released.
+  std::uint64_t requests = 0;   ///< Started.
+  std::uint64_t redirects = 0;  ///< Followed, all requests.
+  std::uint64_t active = 0;     ///< Under way: started, and neither ended nor released.
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_open = 0;
   std::uint64_t bytes_received = 0;  ///< Body bytes, all bodies.
@@ -258,9 +278,11 @@ class WEIR_API Client {
   Client& operator=(const Client&) = delete;
   ~Client();
 
-  /// Sends a request and waits for the response's headers. Redirects are returned as they are.
+  /// Sends a request and waits for the response's headers. Redirects are followed first: see
+  /// Redirect.
   /// Throws Error: invalid_argument, resolve_failed, connect_failed, tls_failed, connection_lost,
-  /// protocol_error, too_large, timed_out, aborted, body_used, unsupported, resource_exhausted.
+  /// protocol_error, too_many_redirects, too_large, timed_out, aborted, body_used, not_replayable,
+  /// unsupported, resource_exhausted.
   /// A request whose reused connection turns out closed before any byte of the response is
   /// sent once more if its method is idempotent (RFC 9110 section 9.2.2); nothing else is.
   /// If nothing else is under way, a thread that waits here, or in a blocking read, drives the

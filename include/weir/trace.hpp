@@ -14,6 +14,7 @@ enum class TraceKind {
   connect,   ///< A connection was made for it.
   reuse,     ///< An idle connection is used for it.
   interim,   ///< A 1xx response came: `status`.
+  redirect,  ///< A redirect is followed, away from `url`: `status`.
   response,  ///< The response's headers are complete: `status`.
   pause,     ///< The body is full: the server will have to wait.
   resume,    ///< The body flows again.

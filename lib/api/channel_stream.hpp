@@ -26,6 +26,7 @@ class ChannelStream final : public Stream {
   /// Throws the exchange's failure.
   net::Head& wait_for_head();
 
+  /// Once the head is there: what it answers.
   const net::Request& request() const noexcept { return exchange_->request; }
   bool head_ready() const noexcept { return exchange_->head_ready(); }
   void enlist_for_head(flow::Waiter& waiter) noexcept { exchange_->enlist(waiter); }

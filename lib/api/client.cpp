@@ -28,6 +28,7 @@ Response receive(std::unique_ptr<ChannelStream> stream) {
   response.url = std::move(head.url);
   response.version = head.version;
   response.timings = head.timings;
+  response.redirected = stream->request().redirects > 0;
   response.body = Body(decoded(std::move(stream), response.headers));
   return response;
 }

@@ -123,6 +123,9 @@ net::Request make_request(std::string_view url, RequestInit& init,
   request.decode = init.decode;
   check_version(init.version);
   request.version = init.version == HttpVersion::automatic ? defaults.version : init.version;
+  if (init.max_redirects < 0) refuse("max_redirects is negative");
+  request.redirect = init.redirect;
+  request.max_redirects = init.max_redirects;
   request.headers_timeout = checked_timeout(init.headers_timeout, "headers_timeout");
   request.idle_timeout = checked_timeout(init.idle_timeout, "idle_timeout");
   request.total_timeout = checked_timeout(init.total_timeout, "total_timeout");

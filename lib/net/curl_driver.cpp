@@ -199,6 +199,7 @@ ClientStats CurlDriver::stats() const {
   stats.credit_wakeups = flow.rings;
   // acquire: what was started is among the active ones, unless it is over; pairs with begin().
   stats.requests = requests_.load(std::memory_order_acquire);
+  stats.redirects = read(redirects_);
   stats.active = read(active_count_);
   stats.connections_opened = sockets_.opened();
   stats.connections_open = sockets_.still_open();

@@ -95,8 +95,10 @@ class CurlDriver final : public Driver {
   std::size_t turn(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
   Helm::Leave how_to_leave(bool reader_comes) const noexcept WEIR_REQUIRES(hub_->io);
   void begin_new() WEIR_REQUIRES(hub_->io);
-  void begin(std::shared_ptr<Exchange> exchange) WEIR_REQUIRES(hub_->io);
-  void add(const std::shared_ptr<Exchange>& exchange, const RequestTrace& trace);
+  void begin(const std::shared_ptr<Exchange>& exchange) WEIR_REQUIRES(hub_->io);
+  bool launch(const std::shared_ptr<Exchange>& exchange, Journey journey) noexcept
+      WEIR_REQUIRES(hub_->io);
+  void add(const std::shared_ptr<Exchange>& exchange, const Journey& journey);
   void drive(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
   void drive(curl_socket_t socket, int events);
   void drive_all();
@@ -104,6 +106,7 @@ class CurlDriver final : public Driver {
   void read_unread();
   void reap() WEIR_REQUIRES(hub_->io);
   void use_other_connection(CurlExchange& exchange) WEIR_REQUIRES(hub_->io);
+  void leave(CurlExchange& exchange) noexcept WEIR_REQUIRES(hub_->io);
   void expire_deadlines() WEIR_REQUIRES(hub_->io);
   void abort_all() WEIR_REQUIRES(hub_->io);
   void follow_active();
@@ -131,6 +134,7 @@ class CurlDriver final : public Driver {
 
   // Counters: written by the I/O thread, read by any; each stands alone.
   std::atomic<std::uint64_t> requests_{0};
+  std::atomic<std::uint64_t> redirects_{0};
   std::atomic<std::uint64_t> active_count_{0};
   std::atomic<std::uint64_t> turns_{0};
 

@@ -67,30 +67,38 @@ std::size_t CurlDriver::turn(std::span<const Event> ready) {
 void CurlDriver::begin_new() {
   helm_hub_->helm.take_inbox(batch_);
   if (!batch_.empty()) now_ = hub_->clock.now();  // no deadline counts from before the call
-  for (auto& exchange : batch_) begin(std::move(exchange));
+  for (const auto& exchange : batch_) begin(exchange);
   batch_.clear();
 }
 
-void CurlDriver::begin(std::shared_ptr<Exchange> exchange) {
+void CurlDriver::begin(const std::shared_ptr<Exchange>& exchange) {
   RequestTrace trace(trace_, hub_->clock, *exchange, ++begun_);
   trace.step(TraceKind::request);
-  report(*exchange, trace, [&] {
-    try {
-      add(exchange, trace);
-    } catch (const Error& error) {
-      Failure failure = error.failure();
-      failure.url = detail::without_credentials(exchange->request.url);
-      trace.failure(failure.code);
-      exchange->fail(std::move(failure));
-    }
-  });
+  launch(exchange, {trace, now_, now_});
   // release: after it was added to the active ones, pairs with stats().
   requests_.fetch_add(1, std::memory_order_release);
 }
 
-void CurlDriver::add(const std::shared_ptr<Exchange>& exchange, const RequestTrace& trace) {
+/// False: the exchange has failed.
+bool CurlDriver::launch(const std::shared_ptr<Exchange>& exchange, Journey journey) noexcept {
+  bool launched = false;
+  report(*exchange, journey.trace, [&] {
+    try {
+      add(exchange, journey);
+      launched = true;
+    } catch (const Error& error) {
+      Failure failure = error.failure();
+      failure.url = detail::without_credentials(exchange->request.url);
+      journey.trace.failure(failure.code);
+      exchange->fail(std::move(failure));
+    }
+  });
+  return launched;
+}
+
+void CurlDriver::add(const std::shared_ptr<Exchange>& exchange, const Journey& journey) {
   deadlines_.reserve(active_.size() + 1);
-  auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange, trace));
+  auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange, journey));
   transfer.place = active_.size() - 1;
   const CURLMcode added = curl_multi_add_handle(multi_.get(), transfer.easy());
   if (added != CURLM_OK) active_.pop_back();
@@ -119,7 +127,7 @@ void CurlDriver::drive(std::span<const Event> ready) {
 
 void CurlDriver::fail_unwatched() {
   for (std::size_t place = active_.size(); place-- > 0;) {
-    if (active_[place]->fail_unwatched()) cut(*active_[place]);
+    if (active_[place]->fail_unwatched()) leave(*active_[place]);
   }
 }
 
@@ -155,8 +163,19 @@ void CurlDriver::reap() {
       continue;
     }
     exchange.complete(message->data.result);
-    release(exchange);
+    exchange.redirected() ? leave(exchange) : release(exchange);
   }
+}
+
+/// As cut(), or goes on to where it was redirected.
+void CurlDriver::leave(CurlExchange& exchange) noexcept {
+  if (exchange.redirected()) {
+    count(redirects_);
+    exchange.take_hop();
+    // The next transfer takes the Channel over before this one would end it.
+    if (launch(exchange.exchange(), exchange.journey())) exchange.let_go();
+  }
+  cut(exchange);
 }
 
 void CurlDriver::use_other_connection(CurlExchange& exchange) {
@@ -171,7 +190,7 @@ void CurlDriver::use_other_connection(CurlExchange& exchange) {
 void CurlDriver::expire_deadlines() {
   while (detail::DeadlineNode* node = deadlines_.take_expired(now_)) {
     auto& exchange = static_cast<CurlExchange&>(*node);
-    if (exchange.expire(now_)) cut(exchange);
+    if (exchange.expire(now_)) leave(exchange);
   }
 }
 

@@ -10,8 +10,6 @@ namespace weir::net {
 
 namespace {
 
-constexpr std::uint64_t kDiscardBytes = std::uint64_t{64} << 10;
-
 // What a handle may have been made to remember, to be kept for other requests: libcurl holds
 // copies of the URL and of the head until the next one.
 constexpr std::size_t kUrlBytes = 2048;
@@ -21,16 +19,16 @@ constexpr std::size_t kHeadFields = 64;
 }  // namespace
 
 CurlExchange::CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange,
-                           const RequestTrace& trace)
+                           const Journey& journey)
     : driver_(driver),
       exchange_(std::move(exchange)),
-      trace_(trace),
+      journey_(journey),
       plan_(plan_version(exchange_->request, driver.quirks())),
       easy_(may_share_handle(exchange_->request, plan_) ? driver.handles().take() : nullptr),
       head_(driver.options().max_header_bytes, driver.options().max_header_fields),
       phase_(exchange_->request.body.empty() ? Phase::waiting : Phase::sending),
-      started_(driver.now()),
-      progressed_(started_) {
+      begun_(driver.now()),
+      progressed_(begun_) {
   if (!easy_) easy_ = make_handle(driver);
   apply_version(easy(), plan_, driver.options());
   set_data();
@@ -41,7 +39,7 @@ CurlExchange::CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchang
 
 CurlExchange::~CurlExchange() {
   driver_.deadlines().remove(*this);
-  exchange_->attach(nullptr);
+  if (attached_) exchange_->attach(nullptr);
   if (!keep_handle_) return;
   curl_easy_setopt(easy(), CURLOPT_PRIVATE, nullptr);
   curl_easy_setopt(easy(), CURLOPT_ERRORBUFFER, nullptr);
@@ -58,7 +56,7 @@ EasyHandle CurlExchange::make_handle(CurlDriver& driver) {
 void CurlExchange::resume_transfer() {
   progressed_ = driver_.now();
   rearm();
-  trace_.step(TraceKind::resume);
+  journey_.trace.step(TraceKind::resume);
   driver_.spin_guard().progress();
   const CURLcode result = unpause();
   if (result == CURLE_OK) return;
@@ -69,7 +67,7 @@ void CurlExchange::resume_transfer() {
 // A connection is kept only if little of the body is left: HTTP/1.1 must read that (RFC 9112
 // section 9.3), HTTP/2 resets the stream.
 void CurlExchange::cancel_transfer() {
-  trace_.failure(errc::aborted);
+  journey_.trace.failure(errc::aborted);
   const auto& length = exchange_->head.length;
   if (phase_ != Phase::body || !length || *length - received_ > kDiscardBytes)
     return driver_.cut(*this);
@@ -91,18 +89,24 @@ CURLcode CurlExchange::unpause() noexcept {
 }
 
 void CurlExchange::complete(CURLcode result) noexcept {
+  if (hop_) keep_handle_ = result == CURLE_OK && keeps_handle();
   if (phase_ == Phase::discarding) return;
-  report(*exchange_, trace_, [&] { conclude(result); });
+  report(*exchange_, journey_.trace, [&] { conclude(result); });
+}
+
+void CurlExchange::take_hop() noexcept {
+  journey_.trace.redirect(exchange_->head.status);
+  take(exchange_->request, std::move(*hop_));
 }
 
 void CurlExchange::abort() noexcept {
-  report(*exchange_, trace_, [&] { fail(client_destroyed(exchange_->request.url)); });
+  report(*exchange_, journey_.trace, [&] { fail(client_destroyed(exchange_->request.url)); });
 }
 
 bool CurlExchange::fail_unwatched() noexcept {
   if (!unwatched_) return false;
   if (phase_ != Phase::discarding) {
-    report(*exchange_, trace_,
+    report(*exchange_, journey_.trace,
            [&] { fail({.code = errc::resource_exhausted, .detail = "epoll_ctl"}); });
   }
   return true;
@@ -150,12 +154,12 @@ bool CurlExchange::keeps_handle() const noexcept {
 }
 
 void CurlExchange::end() {
-  trace_.end();
+  journey_.trace.end();
   exchange_->end();
 }
 
 void CurlExchange::fail(Failure failure) {
-  trace_.failure(failure.code);
+  journey_.trace.failure(failure.code);
   failure.url = detail::without_credentials(exchange_->request.url);
   failure.bytes_received = received_;
   failure.status = head_.complete() ? head_.status() : 0;

@@ -12,6 +12,7 @@
 #include "net/curl_handle.hpp"
 #include "net/curl_setup.hpp"
 #include "net/driver.hpp"
+#include "net/redirect.hpp"
 #include "net/request_trace.hpp"
 #include "net/response_head.hpp"
 
@@ -19,8 +20,15 @@ namespace weir::net {
 
 class CurlDriver;
 
-/// One Exchange as libcurl carries it out: an easy handle, its callbacks and its deadlines. Lives
-/// on the I/O thread from begin() until the driver releases it.
+/// What the transfers of one Exchange, of which each redirect makes one more, have in common.
+struct Journey {
+  RequestTrace trace;
+  detail::TimePoint started;  ///< The call of fetch().
+  detail::TimePoint asked;    ///< The same, or the last byte of a request body: headers_timeout.
+};
+
+/// One transfer of an Exchange as libcurl carries it out: an easy handle, its callbacks and its
+/// deadlines. Lives on the I/O thread until the driver releases it, or follows a redirect.
 ///
 /// | phase      | ends with                     | deadline that runs                            |
 /// |------------|-------------------------------|-----------------------------------------------|
@@ -28,15 +36,19 @@ class CurlDriver;
 /// | waiting    | the head is complete          | headers (since the call, or since `sending`)  |
 /// | body       | libcurl is done               | idle (since the last byte); while paused:     |
 /// |            |                               | consumer                                      |
-/// | discarding | libcurl is done               | 200 ms, after the reader cancelled            |
+/// | discarding | libcurl is done, or the       | 200 ms, after the reader cancelled or a       |
+/// |            | deadline comes                | redirect's head; of a redirect headers, too   |
 /// In all phases but the last: total (since the call); connecting is timed by libcurl.
 ///
 /// Callbacks (curl_exchange_callbacks.cpp) run inside libcurl, throw nothing, and never add, remove
 /// or resume a transfer.
 class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
  public:
+  /// Of the rest of a body that nobody wants, read to keep its connection.
+  static constexpr std::uint64_t kDiscardBytes = std::uint64_t{64} << 10;
+
   /// Throws std::bad_alloc, or Error unsupported or invalid_argument.
-  CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange, const RequestTrace& trace);
+  CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchange, const Journey& journey);
   ~CurlExchange();
   CurlExchange(const CurlExchange&) = delete;
   CurlExchange& operator=(const CurlExchange&) = delete;
@@ -46,8 +58,18 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   void complete(CURLcode result) noexcept;
   /// Reports that the driver goes; the transfer must be removed next.
   void abort() noexcept;
-  /// Its DeadlineNode came up. True: the transfer has failed, or is not worth finishing.
+  /// Its DeadlineNode came up. True: the transfer has failed, or is not worth finishing, or
+  /// `redirected()`.
   bool expire(detail::TimePoint now) noexcept;
+
+  /// It met a redirect that is to be followed, and is over otherwise.
+  bool redirected() const noexcept { return hop_.has_value(); }
+  /// Makes the next request of the Exchange's, to be carried out by another transfer.
+  void take_hop() noexcept;
+  const std::shared_ptr<Exchange>& exchange() const noexcept { return exchange_; }
+  const Journey& journey() const noexcept { return journey_; }
+  /// Another transfer is the Channel's Producer now.
+  void let_go() noexcept { attached_ = false; }
 
   /// The connection it was given must not be used, and was not. Asked once.
   bool wants_other_connection() noexcept { return std::exchange(wants_other_connection_, false); }
@@ -79,10 +101,16 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   static void set_functions(CURL* easy);
   void set_data();
   std::size_t on_header(std::string_view line);
-  bool open();
+  bool on_head();
   bool check_version();
+  void take_head();
+  bool open();
+  bool pass_over();
+  std::size_t discard(std::size_t count);
+  void forbid_reuse() noexcept;
   std::size_t on_body(Bytes data);
   bool finishes_early() noexcept;
+  bool sent_all() const noexcept;
   int on_request(int local_port);
   int refuse(errc code, const char* why);
   bool is_reused() const noexcept;
@@ -101,13 +129,14 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
 
   // Deadlines.
   detail::TimePoint deadline() const noexcept;
+  detail::TimePoint head_deadline() const noexcept;
   void rearm();
   void notice_reading(detail::TimePoint now);
   Failure overdue(detail::TimePoint now) const;
 
   CurlDriver& driver_;
   const std::shared_ptr<Exchange> exchange_;
-  RequestTrace trace_;
+  Journey journey_;
   const VersionPlan plan_;
   EasyHandle easy_;
   CurlList fields_;
@@ -125,7 +154,9 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   int sends_ = 0;               // times libcurl was about to send the request
   std::uint64_t drained_ = 0;   // while paused: as of the last look
   curl_off_t sent_ = 0;         // bytes of the request body
-  detail::TimePoint started_;
+  std::optional<Hop> hop_;      // where the redirect that it met leads
+  bool attached_ = true;        // to the Channel
+  const detail::TimePoint begun_;
   detail::TimePoint progressed_;    // since when the idle, headers or consumer deadline counts
   std::optional<Failure> refused_;  // why a callback stopped the transfer
   std::array<char, CURL_ERROR_SIZE> words_{};

@@ -71,16 +71,22 @@ std::size_t CurlExchange::on_header(std::string_view line) {
   driver_.spin_guard().progress();
   switch (head_.line(line)) {
     case ResponseHead::Step::failed: refused_ = head_.failure(); return 0;
-    case ResponseHead::Step::complete: return open() && !finishes_early() ? line.size() : 0;
-    case ResponseHead::Step::interim: trace_.interim(head_.status()); break;
+    case ResponseHead::Step::complete: return on_head() ? line.size() : 0;
+    case ResponseHead::Step::interim: journey_.trace.interim(head_.status()); break;
     case ResponseHead::Step::more: break;
   }
   return line.size();
 }
 
-bool CurlExchange::open() {
+bool CurlExchange::on_head() {
   assert(phase_ == Phase::sending || phase_ == Phase::waiting);
   if (!check_version()) return false;
+  take_head();
+  hop_ = next_hop(exchange_->request, exchange_->head);
+  return hop_ ? pass_over() : open();
+}
+
+void CurlExchange::take_head() {
   const Request& request = exchange_->request;
   Head& head = exchange_->head;
   head.status = head_.status();
@@ -90,14 +96,40 @@ bool CurlExchange::open() {
   head.timings = timings();
   const bool bodiless = request.method == "HEAD" || head.status == 204 || head.status == 304;
   head.length = bodiless ? std::optional<std::uint64_t>{0} : head_.length();
+}
+
+bool CurlExchange::open() {
   // libcurl stops sending at an error status: http.c, "HTTP error before end of send".
   if (phase_ == Phase::sending) look_for_end();
   phase_ = Phase::body;
   progressed_ = driver_.now();
   rearm();
-  trace_.response(head.status);
+  journey_.trace.response(exchange_->head.status);
   exchange_->open();
-  return true;
+  return !finishes_early();
+}
+
+/// The rest of a redirect is read only if it is short, and its request is out.
+bool CurlExchange::pass_over() {
+  if (!exchange_->request.body.empty()) journey_.asked = progressed_;
+  phase_ = Phase::discarding;
+  progressed_ = driver_.now();
+  rearm();
+  const auto& length = exchange_->head.length;
+  if (sent_all() && (!length || *length <= kDiscardBytes)) return true;
+  forbid_reuse();
+  return false;
+}
+
+std::size_t CurlExchange::discard(std::size_t count) {
+  received_ += count;
+  if (!hop_ || received_ <= kDiscardBytes) return count;
+  forbid_reuse();
+  return CURL_WRITEFUNC_ERROR;
+}
+
+void CurlExchange::forbid_reuse() noexcept {
+  curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 1L);  // HTTP/2 would keep the connection
 }
 
 bool CurlExchange::check_version() {
@@ -112,7 +144,7 @@ bool CurlExchange::check_version() {
 
 std::size_t CurlExchange::on_body(Bytes data) {
   driver_.spin_guard().progress();
-  if (phase_ == Phase::discarding) return data.size();
+  if (phase_ == Phase::discarding) return discard(data.size());
   const auto& length = exchange_->head.length;
   const bool completes = length && received_ < *length && received_ + data.size() >= *length;
   progressed_ = driver_.now();
@@ -120,7 +152,7 @@ std::size_t CurlExchange::on_body(Bytes data) {
     drained_ = exchange_->stats().drained;
     rearm();
     if (driver_.quirks().reads_while_paused) driver_.sockets().hold(socket_, true);
-    trace_.step(TraceKind::pause);
+    journey_.trace.step(TraceKind::pause);
     return CURL_WRITEFUNC_PAUSE;
   }
   received_ += data.size();
@@ -129,13 +161,16 @@ std::size_t CurlExchange::on_body(Bytes data) {
 
 /// The response is complete and the request is not: libcurl would send on, if need be for ever.
 bool CurlExchange::finishes_early() noexcept {
-  const Request& request = exchange_->request;
   const auto& length = exchange_->head.length;
-  if (request.body.empty() || !length || received_ < *length) return false;
-  curl_off_t sent = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &sent);
-  finished_ = static_cast<std::uint64_t>(sent) < request.body.size();
+  finished_ = length && received_ >= *length && !sent_all();
   return finished_;
+}
+
+bool CurlExchange::sent_all() const noexcept {
+  const std::size_t size = exchange_->request.body.size();
+  curl_off_t sent = 0;
+  if (size > 0) curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &sent);
+  return static_cast<std::uint64_t>(sent) >= size;
 }
 
 // libcurl sends any request again, whatever its method and up to five times, when a reused
@@ -158,7 +193,7 @@ int CurlExchange::on_request(int local_port) {
   const bool reused = is_reused();
   if (reused && (repeated || must_not_use(local_port))) {
     wants_other_connection_ = true;
-    curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 1L);  // HTTP/2 would keep it
+    forbid_reuse();
     return CURL_PREREQFUNC_ABORT;
   }
   connected_ = true;
@@ -166,7 +201,7 @@ int CurlExchange::on_request(int local_port) {
   ++sends_;
   if (repeated) restart();
   rearm();
-  trace_.step(reused ? TraceKind::reuse : TraceKind::connect);
+  journey_.trace.step(reused ? TraceKind::reuse : TraceKind::connect);
   return CURL_PREREQFUNC_OK;
 }
 
@@ -213,10 +248,12 @@ void CurlExchange::look_for_end() noexcept {
 }
 
 Timings CurlExchange::timings() const {
-  const auto read = [this](CURLINFO info) {
+  using std::chrono::microseconds;
+  const auto before = std::chrono::duration_cast<microseconds>(begun_ - journey_.started);
+  const auto read = [&](CURLINFO info) {
     curl_off_t value = 0;
     curl_easy_getinfo(easy_.get(), info, &value);
-    return std::chrono::microseconds(value);
+    return value == 0 ? microseconds(0) : before + microseconds(value);
   };
   return {.resolved = read(CURLINFO_NAMELOOKUP_TIME_T),
           .connected = read(CURLINFO_CONNECT_TIME_T),

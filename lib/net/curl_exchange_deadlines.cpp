@@ -23,22 +23,27 @@ std::string named(const char* option, milliseconds limit) {
 
 }  // namespace
 
+TimePoint CurlExchange::head_deadline() const noexcept {
+  const Request& request = exchange_->request;
+  const bool sent = phase_ == Phase::waiting && !request.body.empty();
+  return std::min(after(journey_.started, request.total_timeout),
+                  after(sent ? progressed_ : journey_.asked, request.headers_timeout));
+}
+
 TimePoint CurlExchange::deadline() const noexcept {
   const Request& request = exchange_->request;
-  const TimePoint total = after(started_, request.total_timeout);
+  const TimePoint total = after(journey_.started, request.total_timeout);
   switch (phase_) {
     case Phase::sending:
       return connected_ ? std::min(total, after(progressed_, request.idle_timeout)) : total;
-    case Phase::waiting: {
-      const TimePoint from = request.body.empty() ? started_ : progressed_;
-      return std::min(total, after(from, request.headers_timeout));
-    }
+    case Phase::waiting: return head_deadline();
     case Phase::body:
       return std::min(total, after(progressed_, exchange_->paused() ? request.consumer_timeout
                                                                     : request.idle_timeout));
     case Phase::discarding: break;
   }
-  return progressed_ + kDiscardTime;
+  const TimePoint patience = progressed_ + kDiscardTime;
+  return hop_ ? std::min(patience, head_deadline()) : patience;
 }
 
 // Deadlines mostly move away, which is noticed when they come up; only a nearer one is set.
@@ -60,19 +65,21 @@ bool CurlExchange::expire(TimePoint now) noexcept {
     rearm();
     return false;
   }
-  if (phase_ != Phase::discarding) report(*exchange_, trace_, [&] { fail(overdue(now)); });
+  const bool failed = phase_ != Phase::discarding || (hop_ && head_deadline() <= now);
+  if (failed) report(*exchange_, journey_.trace, [&] { fail(overdue(now)); });
+  if (failed) hop_.reset();  // also without memory for words
   return true;
 }
 
 Failure CurlExchange::overdue(TimePoint now) const {
   const Request& request = exchange_->request;
   Failure failure{.code = errc::timed_out};
-  if (after(started_, request.total_timeout) <= now) {
+  if (after(journey_.started, request.total_timeout) <= now) {
     failure.detail = named("total_timeout", request.total_timeout);
   } else if (phase_ == Phase::body && exchange_->paused()) {
     failure.code = errc::consumer_stalled;
     failure.detail = named("consumer_timeout", request.consumer_timeout);
-  } else if (phase_ == Phase::waiting) {
+  } else if (phase_ == Phase::waiting || hop_) {
     failure.detail = named("headers_timeout", request.headers_timeout);
   } else {
     failure.detail = named("idle_timeout", request.idle_timeout);

@@ -18,9 +18,6 @@ namespace {
 // RFC 9113 section 6.9.2: the stream's window until the server says otherwise.
 constexpr std::size_t kFirstWindow = 65'535;
 
-// Spaces and what is not ASCII are percent-encoded, as browsers do.
-constexpr unsigned kUrlFlags = CURLU_URLENCODE | CURLU_ALLOW_SPACE;
-
 long whole_seconds(milliseconds time) {
   return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(time).count());
 }

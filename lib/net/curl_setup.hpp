@@ -11,6 +11,9 @@ namespace weir::net {
 class CurlDriver;
 struct CurlQuirks;
 
+/// How URLs are parsed: spaces and what is not ASCII are percent-encoded, as browsers do.
+inline constexpr unsigned kUrlFlags = CURLU_URLENCODE | CURLU_ALLOW_SPACE;
+
 /// How a request is to go out.
 struct VersionPlan {
   long version = CURL_HTTP_VERSION_1_1;  ///< CURLOPT_HTTP_VERSION

@@ -20,7 +20,11 @@ struct Request {
   std::string url;  ///< Absolute http or https URL, as given; may hold userinfo.
   Headers headers;  ///< All fields to send beside those libcurl makes; the client's merged in.
   bool has_body = false;
-  std::string body;  ///< Kept until the exchange is over, so that it can be sent again.
+  std::string body;        ///< Kept until the exchange is over, so that it can be sent again.
+  bool replayable = true;  ///< The body can be sent again.
+  Redirect redirect = Redirect::follow;
+  int max_redirects = 20;
+  int redirects = 0;  ///< Followed so far.
   HttpVersion version = HttpVersion::automatic;
   bool decode = true;  ///< For who reads the response: the driver delivers it as sent.
   milliseconds headers_timeout{0};
@@ -41,19 +45,20 @@ struct Head {
 
 /// One request and its response: the Channel of the body with what precedes and follows it.
 ///
-/// `request` is constant after Driver::start(). `head` belongs to io until open(), then to the
-/// reader; `trailers` to io until end(), then to the reader.
+/// `request` and `head` belong to io from Driver::start() until open(), which finds there the last
+/// of the requests that redirects led to; then to the reader. `trailers` belong to io until end(),
+/// then to the reader.
 class Exchange final : public flow::Channel {
  public:
   Exchange(std::shared_ptr<flow::Hub> hub, flow::Watermarks marks, Request what)
       : Channel(std::move(hub), marks), request(std::move(what)) {}
 
-  const Request request;
+  Request request;
   Head head;
   Headers trailers;
 };
 
-/// Carries exchanges out. The only thing the API layer knows of a transport.
+/// Carries exchanges out, redirects included. The only thing the API layer knows of a transport.
 ///
 /// Destruction aborts every exchange under way and waits for the I/O thread.
 /// Thread-safety: all members from any thread.

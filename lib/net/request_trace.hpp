@@ -26,6 +26,9 @@ class RequestTrace {
   void interim(int status) noexcept {
     if (sink_ != nullptr) emit(TraceKind::interim, status, {});
   }
+  void redirect(int status) noexcept {
+    if (sink_ != nullptr) emit(TraceKind::redirect, status, {});
+  }
   void response(int status) noexcept {
     status_ = status;
     step(TraceKind::response);

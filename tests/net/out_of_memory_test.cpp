@@ -71,6 +71,8 @@ TEST_CASE("CurlDriver: an allocation that fails on the I/O thread fails one exch
       get(server.url("/bytes/300000")),
       get(server.url("/headers?count=20&size=100")),
       post(server.url("/echo"), std::string(100'000, 'x')),
+      get(server.url("/redirect/2?body=500&to=%2Fbytes%2F1000")),
+      post(server.url("/redirect/1?status=307&to=%2Fecho"), std::string(1'000, 'x')),
   };
   for (const auto& row : rows) {
     CAPTURE(row.url);

@@ -34,8 +34,8 @@ class Collector final : public net::TraceSink {
   }
   /// One word for each event of one request.
   std::vector<std::string> kinds(std::uint64_t request = 1) const {
-    constexpr const char* kWords[] = {"request", "connect", "reuse", "interim", "response",
-                                      "pause",   "resume",  "end",   "failure"};
+    constexpr const char* kWords[] = {"request",  "connect", "reuse",  "interim", "redirect",
+                                      "response", "pause",   "resume", "end",     "failure"};
     std::vector<std::string> words;
     for (const auto& event : events()) {
       if (event.request == request) words.emplace_back(kWords[static_cast<int>(event.kind)]);
@@ -79,6 +79,23 @@ TEST_CASE("Trace: a plain GET, and a second over the same connection") {
   CHECK(events[3].received == 1'000);
   CHECK(events[3].queued <= 1'000);
   CHECK_FALSE(events[3].error);
+}
+
+TEST_CASE("Trace: a redirect names the URL that is left, and all that follows the next") {
+  const Firehose server;
+  Collector trace;
+  DriverFixture driver({}, &trace);
+  const std::string url = server.url("/redirect/1?to=%2Fbytes%2F10&body=500");
+  CHECK(driver.run(get(url)).body.size() == 10);
+  REQUIRE(driver.wait_until_idle());
+  CHECK(trace.kinds() == Words{"request", "connect", "redirect", "reuse", "response", "end"});
+  const auto events = trace.events();
+  CHECK(events[2].status == 302);
+  CHECK(events[2].url == url);
+  CHECK(events[3].status == 0);
+  CHECK(events[3].url == server.url("/bytes/10"));
+  CHECK(events[4].status == 200);
+  CHECK(events[5].received == 10);
 }
 
 TEST_CASE("Trace: a stalled body pauses as often as it resumes") {
