@@ -209,7 +209,11 @@ Http1Connection::Next Http1Connection::next_data(Clock::time_point now) {
   const bool chunked = exchange.framing == Framing::chunked;
   const bool echo_ended = exchange.echo && exchange.decoder.done() && exchange.echo->bytes.empty();
   if (exchange.encoded) exchange.encoded->fill();
-  if (echo_ended || (exchange.encoded && exchange.encoded->ended())) cursor.source_ended();
+  if (exchange.events) exchange.events->fill(now);
+  if (echo_ended || (exchange.encoded && exchange.encoded->ended()) ||
+      (exchange.events && exchange.events->ended())) {
+    cursor.source_ended();
+  }
   Next next{cursor.next(now), {}, {}};
   if (next.step.action == BodyCursor::Action::end && chunked && !exchange.last_chunk) {
     out_ += "0\r\n\r\n";
@@ -262,6 +266,7 @@ Http1Connection::Went Http1Connection::send(const Next& next) {
   if (from_data > 0) exchange.cursor->sent(from_data);
   if (exchange.echo) exchange.echo->bytes.erase(0, from_data);
   if (exchange.encoded) exchange.encoded->bytes.erase(0, from_data);
+  if (exchange.events) exchange.events->bytes.erase(0, from_data);
   if (exchange.framing == Framing::chunked) exchange.chunk_left -= from_data;
   if (from_data > 0 && from_data == next.data.size()) {
     out_.append(next.suffix.substr(from_suffix));
@@ -277,8 +282,11 @@ Http1Connection::Went Http1Connection::flush() { return send(Next{}); }
 // Everything is sent that may be: what now?
 Http1Connection::Went Http1Connection::after_out(const Next& next, Clock::time_point now) {
   switch (next.step.action) {
-    case BodyCursor::Action::send:  // an echo that waits for its request
-      return exchange_->echo->ready_at ? wait_until(*exchange_->echo->ready_at) : Went::waiting;
+    case BodyCursor::Action::send: {  // an echo that waits for its request, events for their time
+      const auto ready_at =
+          exchange_->events ? exchange_->events->ready_at() : exchange_->echo->ready_at;
+      return ready_at ? wait_until(*ready_at) : Went::waiting;
+    }
     case BodyCursor::Action::wait: return wait_until(next.step.until);
     case BodyCursor::Action::stall: return Went::waiting;
     case BodyCursor::Action::end: finish(now); return Went::on;

@@ -20,6 +20,7 @@ const char* reason_of(int status) {
     case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
     case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
     case 417: return "Expectation Failed";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
@@ -52,6 +53,7 @@ std::string Http1Exchange::begin(Clock::time_point now) {
   cursor.emplace(bodiless ? BodyPlan() : body, now);
   if (body.source == BodySource::echo) echo.emplace(body, now);
   if (body.source == BodySource::encoded && !bodiless) encoded.emplace(body);
+  if (body.source == BodySource::events && !bodiless) events.emplace(body, now);
 
   std::string head;
   for (std::uint64_t i = 0; i < plan.interim; ++i) {
@@ -83,6 +85,8 @@ std::span<const std::byte> Http1Exchange::peek(PatternWindow& window, std::uint6
       return std::as_bytes(std::span(std::string_view(echo->bytes).substr(0, most)));
     case BodySource::encoded:
       return std::as_bytes(std::span(std::string_view(encoded->bytes).substr(0, most)));
+    case BodySource::events:
+      return std::as_bytes(std::span(std::string_view(events->bytes).substr(0, most)));
     case BodySource::none: break;
   }
   return {};

@@ -8,6 +8,7 @@
 #include "harness/connection.hpp"
 #include "harness/echo_buffer.hpp"
 #include "harness/encoded_body.hpp"
+#include "harness/events_body.hpp"
 #include "harness/http1_request.hpp"
 #include "harness/plan.hpp"
 
@@ -33,6 +34,7 @@ struct Http1Exchange {
   std::optional<BodyCursor> cursor;
   std::optional<EchoBuffer> echo;
   std::optional<EncodedBody> encoded;
+  std::optional<EventsBody> events;
   Framing framing = Framing::none;
   std::uint64_t id = 0;          // of the body's record, 0: none
   std::uint64_t chunk_left = 0;  // of the chunk whose size was announced

@@ -48,6 +48,7 @@ Http2Session::Fields Http2Stream::begin(Clock::time_point now) {
   cursor_.emplace(bodiless ? BodyPlan() : body, now);
   if (body.source == BodySource::echo) echo.emplace(body, now);
   if (body.source == BodySource::encoded && !bodiless) encoded.emplace(body);
+  if (body.source == BodySource::events && !bodiless) events.emplace(body, now);
   interim_heads = plan->interim;
 
   Http2Session::Fields fields{{":status", std::to_string(plan->status)}};
@@ -68,7 +69,8 @@ std::optional<Http2Events::Offer> Http2Stream::next_data(std::size_t most, Clock
   if (was_cut || !cursor_) return std::nullopt;
   if (echo && request_ended && echo->bytes.empty()) cursor_->source_ended();
   if (encoded) encoded->fill();
-  if (encoded && encoded->ended()) cursor_->source_ended();
+  if (events) events->fill(now);
+  if ((encoded && encoded->ended()) || (events && events->ended())) cursor_->source_ended();
   const BodyCursor::Step step = cursor_->next(now);
   if (step.action == BodyCursor::Action::end) return Http2Events::Offer{0, true};
   if (step.action == BodyCursor::Action::wait) wake = step.until;
@@ -88,6 +90,13 @@ std::optional<Http2Events::Offer> Http2Stream::next_data(std::size_t most, Clock
     if (request_ended && bytes == echo->bytes.size()) return Http2Events::Offer{bytes, true};
   }
   if (encoded) bytes = std::min<std::uint64_t>(bytes, encoded->bytes.size());
+  if (events) {
+    if (events->bytes.empty()) {
+      wake = events->ready_at();
+      return std::nullopt;
+    }
+    bytes = std::min<std::uint64_t>(bytes, events->bytes.size());
+  }
   if (plan->body.length != offset + bytes) return Http2Events::Offer{bytes, false};
   BodyCursor after = *cursor_;
   after.sent(bytes);
@@ -105,6 +114,8 @@ void Http2Stream::frame(Http2Outbox& outbox, std::span<const std::byte> header, 
       text = echo->bytes;
     } else if (encoded) {
       text = encoded->bytes;
+    } else if (events) {
+      text = events->bytes;
     } else {
       text.remove_prefix(static_cast<std::size_t>(offset));
     }
@@ -115,6 +126,7 @@ void Http2Stream::frame(Http2Outbox& outbox, std::span<const std::byte> header, 
     echo->rate.used(bytes);
   }
   if (encoded) encoded->bytes.erase(0, bytes);
+  if (events) events->bytes.erase(0, bytes);
   cursor_->sent(bytes);
   all_framed = last;
   ++frames_in_outbox;
@@ -127,6 +139,12 @@ Http2Stream::Held Http2Stream::held(Clock::time_point now) {
   const BodyCursor::Step step = cursor_->next(now);
   if (step.action == BodyCursor::Action::wait) return {Held::By::pace, step.until};
   if (step.action != BodyCursor::Action::send) return {};
+  if (events) {
+    events->fill(now);
+    if (!events->bytes.empty() || events->ended()) return {Held::By::client, {}};
+    if (!events->ready_at()) return {};
+    return {Held::By::pace, *events->ready_at()};
+  }
   if (!echo) return {Held::By::client, {}};
   if (echo->bytes.empty()) return {};
   if (echo->rate.allowed(echo->bytes.size(), now) > 0) return {Held::By::client, {}};

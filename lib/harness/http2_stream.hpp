@@ -8,6 +8,7 @@
 #include "harness/connection.hpp"
 #include "harness/echo_buffer.hpp"
 #include "harness/encoded_body.hpp"
+#include "harness/events_body.hpp"
 #include "harness/http1_request.hpp"
 #include "harness/http2_outbox.hpp"
 #include "harness/http2_session.hpp"
@@ -37,7 +38,7 @@ class Http2Stream {
   /// What holds up the response while nothing moves.
   struct Held {
     enum class By {
-      itself,  // a stall, or no bytes to echo
+      itself,  // a stall, no bytes to echo, or no event
       pace,    // until `until`
       client,  // its windows or its socket
     };
@@ -54,6 +55,7 @@ class Http2Stream {
   std::optional<ResponsePlan> plan;
   std::optional<EchoBuffer> echo;
   std::optional<EncodedBody> encoded;
+  std::optional<EventsBody> events;
   std::optional<Clock::time_point> wake_at;  // the connection's timer for it
   std::uint64_t record = 0;                  // id of the body's record, 0: none
   std::uint64_t interim_heads = 0;           // still to be sent

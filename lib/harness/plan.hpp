@@ -16,6 +16,7 @@ enum class BodySource {
   pattern,  // BodyPlan::seed
   echo,     // the request's body, as it comes
   encoded,  // BodyPlan::encoded
+  events,   // BodyPlan::events
 };
 
 /// What is inside an encoded body.
@@ -24,6 +25,21 @@ struct EncodedPlan {
   std::vector<std::string> codings;  // make_encoder's names, in the order applied
   std::uint64_t flush = 0;           // bytes of content between flushes, 0: none
   bool zeros = false;                // rather than pattern
+};
+
+/// A stream of server-sent events.
+struct EventsPlan {
+  std::uint64_t first = 0;                 // number of the first event
+  std::optional<std::uint64_t> count{};    // nullopt: no end of them
+  std::vector<std::string> texts{};        // their data; empty: their numbers
+  std::uint64_t size = 0;                  // bytes of data, where it is a number, at least
+  bool ids = false;                        // the number is the id
+  bool burst = false;                      // many in one write, and all at once
+  std::chrono::milliseconds interval{0};   // between events
+  std::chrono::milliseconds heartbeat{0};  // between comments, 0: none
+  std::optional<std::chrono::milliseconds> retry{};  // told in front of the first
+  enum class Then { end, silence, heartbeats };
+  Then then = Then::end;  // after the last event
 };
 
 /// How a body ends early.
@@ -35,6 +51,7 @@ struct BodyPlan {
   std::string text;
   std::uint64_t seed = 0;
   EncodedPlan encoded{};
+  EventsPlan events{};
   std::optional<std::uint64_t> length = 0;   // bytes; nullopt: known at its end only
   bool chunked = false;                      // announce no length, frame it where the protocol can
   bool no_length = false;                    // announce no length; HTTP/1.1 ends it by closing

@@ -9,7 +9,7 @@ namespace {
 
 const Route* find_route(std::string_view name) {
   const std::array families = {bytes_routes(), redirect_routes(), status_routes(), headers_routes(),
-                               echo_routes(),  fault_routes(),    stats_routes()};
+                               echo_routes(),  events_routes(),   fault_routes(),  stats_routes()};
   for (const std::span<const Route> family : families) {
     for (const Route& route : family) {
       if (route.name == name) return &route;

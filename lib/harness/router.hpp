@@ -34,6 +34,7 @@ std::span<const Route> redirect_routes();
 std::span<const Route> status_routes();
 std::span<const Route> headers_routes();
 std::span<const Route> echo_routes();
+std::span<const Route> events_routes();
 std::span<const Route> fault_routes();
 std::span<const Route> stats_routes();
 

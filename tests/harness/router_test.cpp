@@ -103,6 +103,11 @@ TEST_SUITE("harness") {
     CHECK(plan("/raw?text=a%00b").body.text == std::string("a\0b", 3));
     CHECK(plan("/echo?rate=5").body.rate == 5);
     CHECK(plan("/stats").body.text.front() == '{');
+    CHECK(plan("/sse?events=5").body.events.count == 5);
+    CHECK(plan("/sse?events=5&close_after=2").body.events.count == 2);
+    CHECK(plan("/sse?events=0").body.events.then == EventsPlan::Then::heartbeats);
+    CHECK(plan("/sse?swallow_fin=1").body.events.then == EventsPlan::Then::silence);
+    CHECK(plan("/chat").status == 405);
   }
 
   TEST_CASE("router: an unknown path is 404") {
@@ -138,7 +143,10 @@ TEST_SUITE("harness") {
                                "/close?how=slowly",
                                "/hang?ms=1",
                                "/drip_headers?ms=0",
-                               "/interim/10001"}) {
+                               "/interim/10001",
+                               "/sse?size=67108865",
+                               "/sse?burst=2",
+                               "/sse?interval_ms=-1"}) {
       CAPTURE(target);
       const ResponsePlan refused = plan(target);
       CHECK(refused.status == 400);
