@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -10,14 +12,18 @@
 
 #include "weir/awaiter.hpp"
 #include "weir/body.hpp"
+#include "weir/error.hpp"
 #include "weir/export.hpp"
+#include "weir/fetch.hpp"
 #include "weir/reader.hpp"
 
 namespace weir {
 
 namespace sse {
 class EventPull;
-}
+class EventSupply;
+class SourceMachine;
+}  // namespace sse
 
 /// One server-sent event.
 /// Spec: WHATWG HTML section 9.2.6.
@@ -50,10 +56,11 @@ class [[nodiscard]] WEIR_API AsyncNext : public detail::Awaiter {
   std::optional<Event> await_resume();
 
  private:
+  friend class EventSource;
   friend class EventStream;
-  AsyncNext(sse::EventPull& pull, std::stop_token stop) noexcept;
+  AsyncNext(sse::EventSupply& events, std::stop_token stop) noexcept;
 
-  sse::EventPull& pull_;
+  sse::EventSupply& events_;
 };
 
 /// What `co_await events.async_next_until(...)` waits with; `EventStream` describes it.
@@ -62,12 +69,42 @@ class [[nodiscard]] WEIR_API AsyncNextUntil : public detail::Awaiter {
   EventResult await_resume();
 
  private:
+  friend class EventSource;
   friend class EventStream;
-  AsyncNextUntil(sse::EventPull& pull, Deadline deadline, std::stop_token stop) noexcept;
+  AsyncNextUntil(sse::EventSupply& events, Deadline deadline, std::stop_token stop) noexcept;
 
-  sse::EventPull& pull_;
+  sse::EventSupply& events_;
   const Deadline deadline_;
 };
+
+namespace detail {
+
+/// `for (const Event& event : events)`.
+template <class Events>
+class EventIterator {
+ public:
+  using iterator_concept = std::input_iterator_tag;
+  using value_type = Event;
+  using difference_type = std::ptrdiff_t;
+
+  explicit EventIterator(Events& events) : events_(&events), event_(events.next()) {}
+  const Event& operator*() const noexcept { return *event_; }
+  const Event* operator->() const noexcept { return &*event_; }
+  EventIterator& operator++() {
+    event_ = events_->next();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const EventIterator& it, std::default_sentinel_t) noexcept {
+    return !it.event_;
+  }
+
+ private:
+  Events* events_;
+  std::optional<Event> event_;
+};
+
+}  // namespace detail
 
 /// The server-sent events of one body, in order. Looks at neither status nor content type.
 ///
@@ -125,8 +162,8 @@ class [[nodiscard]] WEIR_API EventStream {
   void cancel() noexcept;
 
   /// `for (const Event& event : events)`: goes on until the end, throws as `next()` does.
-  class Iterator;
-  Iterator begin();
+  using Iterator = detail::EventIterator<EventStream>;
+  Iterator begin() { return Iterator(*this); }
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
@@ -135,29 +172,116 @@ class [[nodiscard]] WEIR_API EventStream {
   std::unique_ptr<sse::EventPull> pull_;
 };
 
-class EventStream::Iterator {
- public:
-  using iterator_concept = std::input_iterator_tag;
-  using value_type = Event;
-  using difference_type = std::ptrdiff_t;
-
-  explicit Iterator(EventStream& events) : events_(&events), event_(events.next()) {}
-  const Event& operator*() const noexcept { return *event_; }
-  const Event* operator->() const noexcept { return &*event_; }
-  Iterator& operator++() {
-    event_ = events_->next();
-    return *this;
-  }
-  void operator++(int) { ++*this; }
-  friend bool operator==(const Iterator& it, std::default_sentinel_t) noexcept {
-    return !it.event_;
-  }
-
- private:
-  EventStream* events_;
-  std::optional<Event> event_;
+/// Whether an EventSource connects again after its connection was lost.
+enum class Reconnect {
+  always,
+  never,  ///< For requests that must not be repeated, as POSTs to a language model.
 };
 
-inline EventStream::Iterator EventStream::begin() { return Iterator(*this); }
+/// What an EventSource does with events that nobody asks for.
+enum class Overflow {
+  /// Nothing is read ahead but one event: the server stops, and no event is lost. The end of a
+  /// connection is noticed once the events before it were asked for.
+  block,
+  drop_oldest,  ///< All is read; beyond `max_pending_events` the oldest is dropped.
+  drop_newest,  ///< All is read; what comes beyond `max_pending_events` is dropped.
+  fail,         ///< All is read; beyond `max_pending_events` it ends with Error too_large.
+};
+
+/// Options of an EventSource.
+struct EventSourceOptions {
+  /// The request, sent anew for each connection, with `Accept: text/event-stream`,
+  /// `Cache-Control: no-store` and Last-Event-ID beside its headers. Its body must be in memory, to
+  /// be sent again: else Error not_replayable. Its timeouts are each connection's, but for
+  /// `idle_timeout`: the one below counts. A stop request is as `close()`.
+  RequestInit init{};
+  /// Where to begin: the Last-Event-ID of the first request. Empty: none is sent.
+  std::string last_event_id{};
+  SseLimits limits{};
+  Reconnect reconnect = Reconnect::always;
+  /// Time to wait before it connects again, at least 1 ms: doubled each time up to `max_retry`,
+  /// anew once a connection was up for 60 s; plus 0 to 50 % by chance. A `retry` field of the
+  /// server's replaces it, and a Retry-After with 429 or 503 is waited for; both within 100 ms and
+  /// 5 minutes.
+  milliseconds retry{3'000};
+  milliseconds max_retry{30'000};
+  /// Longest silence while it is willing to read; any byte counts, comments too. Finds connections
+  /// whose peer has vanished without a word. Zero: none.
+  milliseconds idle_timeout{120'000};
+  Overflow overflow = Overflow::block;
+  /// For the policies that read ahead; at least 1.
+  std::size_t max_pending_events = 1024;
+  /// Called with why a connection was lost, or could not be made, before it waits to connect again;
+  /// errc truncated where the server just ended its response. On the client's continuation
+  /// thread, one call at a time; must neither throw nor block. May call `close()`, and destroy the
+  /// EventSource.
+  std::function<void(const Error&)> on_disconnect{};
+};
+
+/// The server-sent events of a URL, over as many connections as it takes.
+///
+///     EventSource events(client, "https://example.com/updates");
+///     while (const auto event = events.next()) show(event->data);
+///
+/// A lost connection is made again after a while, with the id of the last event as Last-Event-ID.
+/// What counts as lost: the end of the response, any failure of the connection, a status of 502,
+/// 503 or 504, and 429 with Retry-After. 204 ends it. Anything else is an error: another status,
+/// redirects included, or another content type than text/event-stream (bad_status); too_large,
+/// consumer_stalled, and what is wrong with the request. With Reconnect::never the end of the
+/// response ends it, and each failure is an error.
+/// Memory: beside what an EventStream holds, the request, and one event; or `max_pending_events`
+/// of at most `SseLimits::event` + `id` bytes each, with the policies that read ahead.
+/// Errors: events that came before are delivered first; then each form throws the same each time:
+/// bad_status, too_large, invalid_argument, unsupported, consumer_stalled; aborted after the
+/// end of the Client; with Reconnect::never all that `Client::fetch()` and `Reader::read()` throw.
+/// The constructor throws invalid_argument for its own options, body_used, not_replayable,
+/// resource_exhausted. `next()` throws would_deadlock if it had to wait on the continuation thread.
+/// Thread-safety: one thread at a time asks for events; `close()`, `state()` and `dropped()` may be
+/// called from any, but not while it is destroyed. There is no thread for each: the client's
+/// continuation thread connects, and reads what nobody waits for.
+/// Lifetime: destruction closes it, in any state, and waits for nothing but a call of
+/// `on_disconnect` under way on another thread. It may outlive its Client.
+/// Spec: WHATWG HTML section 9.2.
+class [[nodiscard]] WEIR_API EventSource {
+ public:
+  /// As EventSource.readyState.
+  enum class State {
+    connecting,  ///< Or waiting to connect again.
+    open,
+    closed,  ///< For good; events that came before an error may still be there.
+  };
+
+  /// Starts to connect.
+  EventSource(Client& client, std::string url, EventSourceOptions options = {});
+  EventSource(const EventSource&) = delete;
+  EventSource& operator=(const EventSource&) = delete;
+  ~EventSource();
+
+  /// Waits for an event, over all reconnections; nullopt after 204, `close()` or a stop request.
+  std::optional<Event> next();
+  /// Waits until `deadline` at most, or until `stop` is requested: data, end, pending or stopped.
+  /// The last two lose nothing. A deadline that has passed gives what is there.
+  EventResult next_until(Deadline deadline, std::stop_token stop = {});
+  /// Never waits: data, end or pending.
+  EventResult try_next();
+  /// As those of EventStream. `co_await events.async_next()` may stand where `next()` would not.
+  AsyncNext async_next(std::stop_token stop = {});
+  AsyncNextUntil async_next_until(Deadline deadline, std::stop_token stop = {});
+
+  /// Ends it at once: the connection is let go, and what was not asked for is discarded. A call
+  /// that waits returns.
+  void close() noexcept;
+  State state() const noexcept;
+  /// Events dropped as `overflow` says, since the beginning.
+  std::uint64_t dropped() const noexcept;
+
+  /// `for (const Event& event : events)`: goes on until the end, throws as `next()` does.
+  using Iterator = detail::EventIterator<EventSource>;
+  Iterator begin() { return Iterator(*this); }
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  const std::shared_ptr<sse::SourceMachine> machine_;  // the continuation thread's too
+};
 
 }  // namespace weir

@@ -73,6 +73,21 @@ std::unique_ptr<Pending> ClientState::begin(std::string_view url, RequestInit in
   }
 }
 
+std::unique_ptr<Pending> ClientLink::begin(std::string_view url, RequestInit init) {
+  const std::lock_guard lock(mutex_);
+  return client_ == nullptr ? nullptr : client_->begin(url, std::move(init));
+}
+
+bool ClientLink::gone() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return client_ == nullptr;
+}
+
+void ClientLink::cut() noexcept {
+  const std::lock_guard lock(mutex_);
+  client_ = nullptr;
+}
+
 void ClientState::abandon() noexcept {
   stopped_.continuations->abandon();
   driver_->stop();

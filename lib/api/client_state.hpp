@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "api/channel_stream.hpp"
 #include "api/request_check.hpp"
@@ -11,6 +13,24 @@
 #include "weir/fetch.hpp"
 
 namespace weir::detail {
+
+class ClientState;
+
+/// The way to a ClientState for those who may outlive it.
+/// Thread-safety: all members from any thread.
+class ClientLink {
+ public:
+  explicit ClientLink(ClientState& client) noexcept : client_(&client) {}
+
+  /// As ClientState::begin(); null once the client goes.
+  std::unique_ptr<Pending> begin(std::string_view url, RequestInit init);
+  bool gone() const noexcept;
+  void cut() noexcept;
+
+ private:
+  mutable std::mutex mutex_;  // held while a request is started, which waits for nothing
+  ClientState* client_;
+};
 
 /// What is behind a Client: its driver, its continuation thread, and what it adds to each request.
 ///
@@ -22,12 +42,20 @@ class ClientState {
   /// On another transport.
   ClientState(std::unique_ptr<net::Driver> driver, const ClientOptions& options);
 
+  ClientState(const ClientState&) = delete;
+  ClientState& operator=(const ClientState&) = delete;
+  ~ClientState() { link_->cut(); }
+
   enum class Caller { goes_on, waits };
   /// Sends a request; its head is still to come. Throws Error.
   std::unique_ptr<ChannelStream> start(std::string_view url, RequestInit init, Caller caller);
   /// The same, with the Error put into the result.
   std::unique_ptr<Pending> begin(std::string_view url, RequestInit init);
   ClientStats stats() const { return driver_->stats(); }
+  const std::shared_ptr<ClientLink>& link() const noexcept { return link_; }
+  const std::shared_ptr<flow::Continuations>& continuations() const noexcept {
+    return stopped_.continuations;
+  }
   /// When the process exits: what is under way is aborted, but nobody is told who is not blocked.
   void abandon() noexcept;
 
@@ -38,6 +66,7 @@ class ClientState {
     const std::shared_ptr<flow::Continuations> continuations;
   };
 
+  const std::shared_ptr<ClientLink> link_ = std::make_shared<ClientLink>(*this);
   const Stopped stopped_;                   // after the driver, which is destroyed first
   const std::shared_ptr<TraceRing> trace_;  // null: nobody listens
   const std::unique_ptr<net::Driver> driver_;

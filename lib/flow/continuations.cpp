@@ -68,6 +68,11 @@ void Continuations::forget_deadline(Task& task) noexcept {
   keep = std::move(task.awaited_);
 }
 
+bool Continuations::is_this_thread() const {
+  const std::lock_guard lock(mutex_);
+  return thread_.joinable() && thread_.is_this_thread();
+}
+
 std::shared_ptr<Task> Continuations::take() noexcept {
   Task* const task = first_;
   if (task == nullptr) return nullptr;

@@ -61,6 +61,9 @@ class Continuations : public std::enable_shared_from_this<Continuations> {
   /// Takes back what post_at() set.
   void forget_deadline(Task& task) noexcept;
 
+  /// Whether this is the thread that runs the tasks, which must not wait for one of them.
+  bool is_this_thread() const;
+
   /// Runs what was posted and what waits for its time, and ends the thread; later tasks are
   /// dropped. Waits for it, unless it is called on that thread, which then ends when the task under
   /// way has.
@@ -86,7 +89,7 @@ class Continuations : public std::enable_shared_from_this<Continuations> {
   std::shared_ptr<Task> take() noexcept;
 
   const Resume resume_on_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   // All guarded by mutex_.
   State state_ = State::unstarted;

@@ -10,6 +10,7 @@
 
 #include "api/passed_waiter.hpp"
 #include "api/stream.hpp"
+#include "sse/event_supply.hpp"
 #include "sse/parser.hpp"
 #include "weir/chunk.hpp"
 #include "weir/sse.hpp"
@@ -24,13 +25,12 @@ namespace weir::sse {
 /// therefore loses nothing.
 /// Memory, errors: as EventStream.
 /// Thread-safety: one thread at a time; `cancel()` and `stats()` from any.
-class EventPull final : public detail::Awaited {
+class EventPull final : public EventSupply {
  public:
   EventPull(std::unique_ptr<detail::Stream> stream, const SseLimits& limits,
             std::string last_event_id = {});
 
-  /// Data, end, or when `wait` ends pending or stopped.
-  EventResult pull(const flow::Wait& wait);
+  EventResult pull(const flow::Wait& wait) override;
   /// Goes on with another connection, where the last one ended or failed. The last id and the time
   /// to wait stay.
   void reconnect(std::unique_ptr<detail::Stream> stream);
@@ -48,7 +48,7 @@ class EventPull final : public detail::Awaited {
   const std::string& last_event_id() const noexcept { return parser_.last_event_id(); }
   std::optional<std::chrono::milliseconds> retry() const noexcept { return parser_.retry(); }
   BodyStats stats() const noexcept { return stream_->stats(); }
-  Failure failure(errc code, std::string detail) const {
+  Failure failure(errc code, std::string detail) const override {
     return stream_->failure(code, std::move(detail));
   }
   /// What was read but not delivered is discarded too.

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "sse/event_pull.hpp"
+#include "sse/event_supply.hpp"
 #include "weir/error.hpp"
 #include "weir/sse.hpp"
 
@@ -44,23 +45,23 @@ AsyncNextUntil EventStream::async_next_until(Deadline deadline, std::stop_token 
   return AsyncNextUntil(checked(), deadline, std::move(stop));
 }
 
-AsyncNext::AsyncNext(sse::EventPull& pull, std::stop_token stop) noexcept
-    : Awaiter(pull, Deadline::max(), std::move(stop)), pull_(pull) {}
+AsyncNext::AsyncNext(sse::EventSupply& events, std::stop_token stop) noexcept
+    : Awaiter(events, Deadline::max(), std::move(stop)), events_(events) {}
 
 std::optional<Event> AsyncNext::await_resume() {
   if (outcome() == Outcome::stopped) {
-    throw Error(pull_.failure(errc::aborted, "this read was stopped"));
+    throw Error(events_.failure(errc::aborted, "this read was stopped"));
   }
-  return event_of(pull_.pull(flow::Wait::for_ever()));  // ready, so it does not wait
+  return event_of(events_.pull(flow::Wait::for_ever()));  // ready, so it does not wait
 }
 
-AsyncNextUntil::AsyncNextUntil(sse::EventPull& pull, Deadline deadline,
+AsyncNextUntil::AsyncNextUntil(sse::EventSupply& events, Deadline deadline,
                                std::stop_token stop) noexcept
-    : Awaiter(pull, deadline, std::move(stop)), pull_(pull), deadline_(deadline) {}
+    : Awaiter(events, deadline, std::move(stop)), events_(events), deadline_(deadline) {}
 
 EventResult AsyncNextUntil::await_resume() {
   if (outcome() == Outcome::stopped) return {.status = ReadStatus::stopped, .event = {}};
-  return pull_.pull({.deadline = deadline_});  // ready or late, so it does not wait
+  return events_.pull({.deadline = deadline_});  // ready or late, so it does not wait
 }
 
 const std::string& EventStream::last_event_id() const noexcept {

@@ -85,6 +85,16 @@ void settle(Continuations& continuations) {
 
 TEST_SUITE_BEGIN("flow");
 
+TEST_CASE("Continuations: knows its own thread") {
+  const auto continuations = started();
+  CHECK_FALSE(continuations->is_this_thread());
+  std::promise<bool> inside;
+  continuations->post(task([&] { inside.set_value(continuations->is_this_thread()); }));
+  CHECK(inside.get_future().get());
+  continuations->stop();
+  CHECK_FALSE(continuations->is_this_thread());
+}
+
 TEST_CASE("Continuations: one that was never started has no thread, and ends") {
   const auto continuations = make();
   continuations->stop();
