@@ -4,6 +4,7 @@
 #include "weir/chunk.hpp"
 #include "weir/error.hpp"
 #include "weir/fetch.hpp"
+#include "weir/generator.hpp"
 #include "weir/headers.hpp"
 #include "weir/reader.hpp"
 #include "weir/sse.hpp"
