@@ -38,6 +38,7 @@ header zlib.h zlib1g-dev
 header brotli/decode.h libbrotli-dev
 header zstd.h libzstd-dev
 header nghttp2/nghttp2.h libnghttp2-dev
+header nlohmann/json.hpp nlohmann-json3-dev
 if [ $set_name != build ]; then
   program ccache ccache
   header doctest/doctest.h doctest-dev

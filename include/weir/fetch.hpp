@@ -110,6 +110,16 @@ struct RequestInit {
   /// Memory: beside the body's queue 64 KiB as sent and 152 KiB decoded, and what each coding
   /// needs: 48 KiB (gzip, deflate), at most 8.5 MiB (zstd) or 28 MiB (br), as the sender chose.
   bool decode = true;
+
+  /// What the body's bytes, as they are read, must be: "sha256-...", "sha384-..." or "sha512-..."
+  /// with the digest in base64. Of several, separated by spaces, those of the strongest kind count,
+  /// and one of them must match; other kinds, and options after a '?', are ignored. It is checked
+  /// as the body is read, and a body that does not match throws integrity_failed in place of its
+  /// end, also from `text()` and the like: until then its bytes are not to be trusted. Whatever the
+  /// status; a response without a body (to HEAD, 204, 304) has no bytes, and matches accordingly.
+  /// Empty, or of unknown kinds only: nothing is checked.
+  /// Memory: constant. Spec: W3C Subresource Integrity; WHATWG fetch, main fetch.
+  std::string integrity{};
 };
 
 /// When things happened, measured from the call of fetch(); after redirects, to the last request.
@@ -133,9 +143,13 @@ struct Response {
 
   /// A status of 200 to 299.
   bool ok() const noexcept { return status >= 200 && status <= 299; }
-  /// As `body.text()` and `body.bytes()`.
+  /// As `body.text()`, `body.bytes()` and `body.json<T>()`.
   std::string text() { return body.text(); }
   std::vector<std::byte> bytes() { return body.bytes(); }
+  template <class T>
+  T json() {
+    return body.json<T>();
+  }
 };
 
 /// What `co_await` of a PendingResponse waits with.

@@ -26,6 +26,9 @@ class ChannelStream final : public Stream {
   /// Throws the exchange's failure.
   net::Head& wait_for_head();
 
+  /// What its body must be, as RequestInit has it; set before the head is there.
+  std::string integrity{};
+
   /// Once the head is there: what it answers.
   const net::Request& request() const noexcept { return exchange_->request; }
   bool head_ready() const noexcept { return exchange_->head_ready(); }

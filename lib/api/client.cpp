@@ -6,6 +6,7 @@
 #include "api/channel_stream.hpp"
 #include "api/client_state.hpp"
 #include "api/decoding_stream.hpp"
+#include "api/integrity_stream.hpp"
 #include "api/pending.hpp"
 #include "weir/fetch.hpp"
 
@@ -29,7 +30,8 @@ Response receive(std::unique_ptr<ChannelStream> stream) {
   response.version = head.version;
   response.timings = head.timings;
   response.redirected = stream->request().redirects > 0;
-  response.body = Body(decoded(std::move(stream), response.headers));
+  const std::string integrity = std::move(stream->integrity);
+  response.body = Body(verified(decoded(std::move(stream), response.headers), integrity));
   return response;
 }
 
@@ -52,6 +54,7 @@ std::unique_ptr<ChannelStream> ClientState::start(std::string_view url, RequestI
       std::make_shared<net::Exchange>(driver_->hub(), marks, make_request(url, init, defaults_));
   auto stream =
       std::make_unique<ChannelStream>(exchange, std::move(init.stop), stopped_.continuations);
+  stream->integrity = std::move(init.integrity);
   if (caller == Caller::waits) {
     driver_->start_and_wait(std::move(exchange));
   } else {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "api/awaited.hpp"
@@ -15,8 +16,8 @@
 
 namespace weir::detail {
 
-/// What a Body holds and a Reader reads: bytes in order, pulled. Network bodies, memory, and
-/// decoded bodies are each one of these; tees and pipes will be.
+/// What a Body holds and a Reader reads: bytes in order, pulled. Network bodies, memory, decoded
+/// bodies, the branches of tees, and pipes are each one of these.
 ///
 /// Thread-safety: one thread at a time pulls; `cancel()` and `stats()` from any thread.
 class Stream : public Awaited {
@@ -33,6 +34,8 @@ class Stream : public Awaited {
   /// All that is left will be pulled, whatever the marks, up to a limit of the caller's.
   virtual void expect_whole() noexcept {}
   virtual Headers trailers() const { return {}; }
+  /// A blocking read on `thread` would wait for a read of another body that nobody else will do.
+  virtual bool is_stuck(std::thread::id) const noexcept { return false; }
   /// A failure of this stream, with what it knows of itself: URL, status, bytes received.
   virtual Failure failure(errc code, std::string detail) const {
     Failure failure;

@@ -24,7 +24,7 @@ const char* sentence(errc code) noexcept {
     case errc::aborted: return "The request was aborted on this side";
     case errc::body_used: return "The body was already taken";
     case errc::not_replayable: return "The request body cannot be sent a second time";
-    case errc::source_failed: return "The source of the request body failed";
+    case errc::source_failed: return "The function that makes the body failed";
     case errc::integrity_failed: return "The body does not match the integrity asked for";
     case errc::bad_status: return "The HTTP status or content type cannot be used here";
     case errc::unsupported: return "This build of weir or libcurl cannot do what was asked for";

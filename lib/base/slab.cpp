@@ -55,6 +55,13 @@ Chunk Slab::chunk(std::size_t offset, std::size_t count) noexcept {
   return Chunk(this, Bytes(data() + offset, count));
 }
 
+bool Slab::join(Chunk& front, const Chunk& back) noexcept {
+  if (front.slab_ == nullptr || front.slab_ != back.slab_) return false;
+  if (front.bytes_.data() + front.size() != back.bytes_.data()) return false;
+  front.bytes_ = Bytes(front.bytes_.data(), front.size() + back.size());
+  return true;
+}
+
 SlabPool* SlabPool::create(std::size_t retained) {
   static_assert(Slab::kSmallest << (kClasses - 1) == Slab::kLargest);
   return new SlabPool(retained);

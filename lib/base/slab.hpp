@@ -41,6 +41,8 @@ class Slab {
   /// A Chunk of [offset, offset + count), which must be committed; it holds a reference, unless it
   /// is empty.
   Chunk chunk(std::size_t offset, std::size_t count) noexcept;
+  /// Makes one Chunk of two that follow each other in one slab. False: they do not.
+  static bool join(Chunk& front, const Chunk& back) noexcept;
 
   std::atomic<std::size_t> committed{0};  ///< Bytes that readers may look at.
   std::atomic<Slab*> next{nullptr};       ///< The queue's link.

@@ -61,7 +61,8 @@ SourceRequest::SourceRequest(RequestInit init, std::chrono::milliseconds idle_ti
 RequestInit SourceRequest::next(const std::string& last_event_id) const {
   // A RequestInit cannot be copied; but none of its fields is forgotten here: all are named.
   const auto& [method, headers, body, stop, redirect, max_redirects, headers_timeout, idle_timeout,
-               total_timeout, consumer_timeout, high_water, low_water, version, decode] = init_;
+               total_timeout, consumer_timeout, high_water, low_water, version, decode, integrity] =
+      init_;
   RequestInit init{.method = method,
                    .headers = headers,
                    .body = body_ ? Body(*body_) : Body(),
@@ -75,7 +76,8 @@ RequestInit SourceRequest::next(const std::string& last_event_id) const {
                    .high_water = high_water,
                    .low_water = low_water,
                    .version = version,
-                   .decode = decode};
+                   .decode = decode,
+                   .integrity = integrity};
   if (!last_event_id.empty()) init.headers.set("Last-Event-ID", last_event_id);
   return init;
 }
@@ -104,7 +106,7 @@ bool is_final(const Error& error) {
                                  errc::too_large,        errc::consumer_stalled,
                                  errc::aborted,          errc::body_used,
                                  errc::not_replayable,   errc::bad_status,
-                                 errc::unsupported};
+                                 errc::unsupported,      errc::integrity_failed};
   return std::any_of(kFinal.begin(), kFinal.end(),
                      [&](errc code) { return error.code() == make_error_code(code); });
 }
