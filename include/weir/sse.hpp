@@ -9,6 +9,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "weir/awaiter.hpp"
 #include "weir/body.hpp"
@@ -211,11 +212,29 @@ struct EventSourceOptions {
   Overflow overflow = Overflow::block;
   /// For the policies that read ahead; at least 1.
   std::size_t max_pending_events = 1024;
+
+  // The functions are called on the client's continuation thread, one call at a time; they must
+  // neither throw nor block, and may call `close()`, and destroy the EventSource.
+
   /// Called with why a connection was lost, or could not be made, before it waits to connect again;
-  /// errc truncated where the server just ended its response. On the client's continuation
-  /// thread, one call at a time; must neither throw nor block. May call `close()`, and destroy the
-  /// EventSource.
+  /// errc truncated where the server just ended its response.
   std::function<void(const Error&)> on_disconnect{};
+  /// Called when a connection is open, before anything it brings.
+  std::function<void()> on_open{};
+  /// Called with the text of each comment. With Overflow::block in its place among the events: once
+  /// the one after it is asked for, and before that is given out. With the others as soon as it
+  /// arrives, while events before it may still wait. Empty: comments cost nothing.
+  /// Lifetime: the text lives until the call returns.
+  std::function<void(std::string_view)> on_comment{};
+};
+
+/// Figures of an EventSource, since its beginning.
+struct EventSourceStats {
+  std::uint64_t events = 0;          ///< Given to who asked.
+  std::uint64_t dropped = 0;         ///< As `EventSource::dropped()`.
+  std::uint64_t reconnects = 0;      ///< Requests after the first, whatever came of them.
+  std::uint64_t bytes_received = 0;  ///< Of the responses it took events from; as sent.
+  std::uint64_t pauses = 0;  ///< Times such a response was paused, as too few were asked for.
 };
 
 /// The server-sent events of a URL, over as many connections as it takes.
@@ -225,22 +244,24 @@ struct EventSourceOptions {
 ///
 /// A lost connection is made again after a while, with the id of the last event as Last-Event-ID.
 /// What counts as lost: the end of the response, any failure of the connection, a status of 502,
-/// 503 or 504, and 429 with Retry-After. 204 ends it. Anything else is an error: another status,
-/// redirects included, or another content type than text/event-stream (bad_status); too_large,
-/// consumer_stalled, and what is wrong with the request. With Reconnect::never the end of the
-/// response ends it, and each failure is an error.
+/// 503 or 504, and 429 with Retry-After. 204 ends it. Anything else is an error: another status, or
+/// another content type than text/event-stream (bad_status); too_large, consumer_stalled, and what
+/// is wrong with the request. Redirects are followed as `RequestInit::redirect` says, anew for each
+/// connection: too many of them are an error, and with Redirect::manual each one (bad_status).
+/// With Reconnect::never the end of the response ends it, and each failure is an error.
 /// Memory: beside what an EventStream holds, the request, and one event; or `max_pending_events`
 /// of at most `SseLimits::event` + `id` bytes each, with the policies that read ahead.
 /// Errors: events that came before are delivered first; then each form throws the same each time:
-/// bad_status, too_large, invalid_argument, unsupported, consumer_stalled; aborted after the
-/// end of the Client; with Reconnect::never all that `Client::fetch()` and `Reader::read()` throw.
-/// The constructor throws invalid_argument for its own options, body_used, not_replayable,
-/// resource_exhausted. `next()` throws would_deadlock if it had to wait on the continuation thread.
-/// Thread-safety: one thread at a time asks for events; `close()`, `state()` and `dropped()` may be
-/// called from any, but not while it is destroyed. There is no thread for each: the client's
-/// continuation thread connects, and reads what nobody waits for.
-/// Lifetime: destruction closes it, in any state, and waits for nothing but a call of
-/// `on_disconnect` under way on another thread. It may outlive its Client.
+/// bad_status, too_large, too_many_redirects, invalid_argument, unsupported, not_replayable,
+/// consumer_stalled; aborted after the end of the Client; with Reconnect::never all that
+/// `Client::fetch()` and `Reader::read()` throw. The constructor throws invalid_argument for its
+/// own options, body_used, not_replayable, resource_exhausted. `next()` throws would_deadlock if it
+/// had to wait on the continuation thread.
+/// Thread-safety: one thread at a time asks for events; `close()`, `state()`, `dropped()` and
+/// `stats()` may be called from any, but not while it is destroyed. There is no thread for each:
+/// the client's continuation thread connects, and reads what nobody waits for.
+/// Lifetime: destruction closes it, in any state, and waits for nothing but a call of one of its
+/// functions under way on another thread. It may outlive its Client.
 /// Spec: WHATWG HTML section 9.2.
 class [[nodiscard]] WEIR_API EventSource {
  public:
@@ -274,6 +295,7 @@ class [[nodiscard]] WEIR_API EventSource {
   State state() const noexcept;
   /// Events dropped as `overflow` says, since the beginning.
   std::uint64_t dropped() const noexcept;
+  EventSourceStats stats() const noexcept;
 
   /// `for (const Event& event : events)`: goes on until the end, throws as `next()` does.
   using Iterator = detail::EventIterator<EventSource>;

@@ -30,14 +30,16 @@ void EventPull::reconnect(std::unique_ptr<detail::Stream> stream) {
   stream_ = std::move(stream);
   parser_.restart();
   chunk_ = {};
+  comment_.reset();
   ended_ = false;
   cancelled_.store(false, std::memory_order_relaxed);
   thrown_ = nullptr;
 }
 
-void EventPull::on_comment(std::function<void(std::string)> listener) {
-  on_comment_ = std::move(listener);
-  parser_.report_comments();
+std::string EventPull::take_comment() {
+  std::string comment = std::move(*comment_);
+  comment_.reset();
+  return comment;
 }
 
 void EventPull::cancel() noexcept {
@@ -45,13 +47,15 @@ void EventPull::cancel() noexcept {
   stream_->cancel();
 }
 
-/// Data: there is an event.
+/// Data: there is an event. Pending: there is neither that nor an end, or there is a comment.
 ReadStatus EventPull::advance(const flow::Wait& wait) {
   if (cancelled_.load(std::memory_order_relaxed)) {
     event_.reset();
+    comment_.reset();
     parser_.feed({});
   }
   if (event_) return ReadStatus::data;
+  if (comment_) return ReadStatus::pending;
   if (thrown_) std::rethrow_exception(thrown_);
   if (ended_) return ReadStatus::end;
   try {
@@ -63,7 +67,10 @@ ReadStatus EventPull::advance(const flow::Wait& wait) {
 }
 
 ReadStatus EventPull::read_on(const flow::Wait& wait) {
-  for (int chunks = 1; !parse(); ++chunks) {
+  for (int chunks = 1;; ++chunks) {
+    const Parser::Item item = parse();
+    if (item == Parser::Item::event) return ReadStatus::data;
+    if (item == Parser::Item::comment) return ReadStatus::pending;
     chunk_ = {};  // while it waits it holds nothing
     if (chunks % kChunksAtOnce == 0 && is_over(wait)) return ReadStatus::pending;
     ReadResult result = stream_->pull(kAnySize, wait);
@@ -74,26 +81,24 @@ ReadStatus EventPull::read_on(const flow::Wait& wait) {
     chunk_ = std::move(result.chunk);
     parser_.feed(chunk_.text());
   }
-  return ReadStatus::data;
 }
 
-/// False: more bytes are needed.
-bool EventPull::parse() {
-  while (true) {
-    switch (parser_.next()) {
-      case Parser::Item::more: return false;
-      case Parser::Item::comment: on_comment_(parser_.take_comment()); break;
-      case Parser::Item::event: event_ = parser_.take_event(); return true;
-      case Parser::Item::too_large:
-        stream_->cancel();
-        throw Error(stream_->failure(errc::too_large, parser_.refusal()));
-    }
+Parser::Item EventPull::parse() {
+  const Parser::Item item = parser_.next();
+  switch (item) {
+    case Parser::Item::more: break;
+    case Parser::Item::comment: comment_ = parser_.take_comment(); break;
+    case Parser::Item::event: event_ = parser_.take_event(); break;
+    case Parser::Item::too_large:
+      stream_->cancel();
+      throw Error(stream_->failure(errc::too_large, parser_.refusal()));
   }
+  return item;
 }
 
 bool EventPull::ready() noexcept {
   try {
-    if (advance(flow::Wait::never()) != ReadStatus::pending) return true;
+    if (advance(flow::Wait::never()) != ReadStatus::pending || comment_) return true;
   } catch (...) {
     return true;  // it is thrown again by who pulls
   }

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,9 +33,10 @@ class EventPull final : public EventSupply {
   /// Goes on with another connection, where the last one ended or failed. The last id and the time
   /// to wait stay.
   void reconnect(std::unique_ptr<detail::Stream> stream);
-  /// Gets the comments, in order with the events, from whoever parses. It must neither throw nor
-  /// block, nor call anything of this object.
-  void on_comment(std::function<void(std::string)> listener);
+  /// From now on it stops at each comment: there is nothing more until that was taken.
+  void report_comments() noexcept { parser_.report_comments(); }
+  bool has_comment() const noexcept { return comment_.has_value(); }
+  std::string take_comment();
 
   bool ready() noexcept override;
   void enlist(flow::Waiter& waiter) noexcept override;
@@ -57,16 +57,16 @@ class EventPull final : public EventSupply {
  private:
   ReadStatus advance(const flow::Wait& wait);
   ReadStatus read_on(const flow::Wait& wait);
-  bool parse();
+  Parser::Item parse();
 
   std::unique_ptr<detail::Stream> stream_;
   Parser parser_;
   Chunk chunk_;  // what the parser has of it
   std::optional<Event> event_;
+  std::optional<std::string> comment_;
   bool ended_ = false;
   std::atomic<bool> cancelled_{false};  // relaxed: publishes nothing
   std::exception_ptr thrown_;           // for ever
-  std::function<void(std::string)> on_comment_;
   detail::PassedWaiter waiter_;
 };
 

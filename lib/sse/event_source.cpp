@@ -38,4 +38,6 @@ EventSource::State EventSource::state() const noexcept { return machine_->state(
 
 std::uint64_t EventSource::dropped() const noexcept { return machine_->dropped(); }
 
+EventSourceStats EventSource::stats() const noexcept { return machine_->stats(); }
+
 }  // namespace weir

@@ -36,7 +36,9 @@ SourceMachine::SourceMachine(detail::ClientState& client, std::string url,
       last_event_id_(std::move(options.last_event_id)),
       backoff_(options.retry, options.max_retry),
       chance_(std::random_device()()),
-      on_disconnect_(std::move(options.on_disconnect)) {}
+      listeners_{.on_disconnect = std::move(options.on_disconnect),
+                 .on_open = std::move(options.on_open),
+                 .on_comment = std::move(options.on_comment)} {}
 
 // -- The states, on the continuation thread.
 
@@ -53,8 +55,8 @@ void SourceMachine::run() noexcept {
 /// True: there may be more to do.
 bool SourceMachine::step(std::unique_lock<std::mutex>& lock) {
   switch (phase_) {
-    case Phase::connecting: return meet_head();
-    case Phase::open: read_ahead(); return phase_ != Phase::open;
+    case Phase::connecting: return meet_head(lock);
+    case Phase::open: return read(lock);
     case Phase::lost: lose(lock); return true;
     case Phase::waiting: return wait_for_time();
     case Phase::closed: return false;
@@ -68,7 +70,7 @@ void SourceMachine::connect() {
   if (!pending_) finish(std::make_exception_ptr(aborted()));
 }
 
-bool SourceMachine::meet_head() {
+bool SourceMachine::meet_head(std::unique_lock<std::mutex>& lock) {
   if (!pending_->ready()) {
     reading_.store(false, std::memory_order_relaxed);  // relaxed: S3, published by enlisting
     arm(*pending_);
@@ -80,6 +82,7 @@ bool SourceMachine::meet_head() {
   } catch (const Error&) {
     be_lost(std::current_exception());
   }
+  if (phase_ == Phase::open && listeners_.on_open) tell([this] { listeners_.on_open(); }, lock);
   return true;
 }
 
@@ -95,9 +98,11 @@ void SourceMachine::take_response(Response response) {
   }
   auto stream = detail::ReaderAccess::release(response.body.reader());
   if (events_) {
+    count_connection();
     events_->reconnect(std::move(stream));
   } else {
     events_ = std::make_unique<EventPull>(std::move(stream), limits_, std::move(last_event_id_));
+    if (listeners_.on_comment) events_->report_comments();
   }
   backoff_.connected(now());
   phase_ = Phase::open;
@@ -114,32 +119,48 @@ void SourceMachine::lose(std::unique_lock<std::mutex>& lock) {
   const detail::TimePoint lost_at = now();
   due_ = lost_at + backoff_.lost(lost_at, {.retry = retry, .retry_after = retry_after}, chance);
   phase_ = Phase::waiting;
+  if (!listeners_.on_disconnect) return;
+  const auto report = [&](const Error& error) {
+    tell([&] { listeners_.on_disconnect(error); }, lock);
+  };
   try {
     if (why) std::rethrow_exception(why);
-    report(Error(events_->failure(errc::truncated, "the server ended its response")), lock);
+    report(Error(events_->failure(errc::truncated, "the server ended its response")));
   } catch (const Error& error) {
-    report(error, lock);
+    report(error);
   }
 }
 
-void SourceMachine::report(const Error& error, std::unique_lock<std::mutex>& lock) {
-  if (!on_disconnect_) return;
+/// After a comment others get their turn.
+bool SourceMachine::read(std::unique_lock<std::mutex>& lock) {
+  read_ahead();
+  if (!comment_is_due()) return phase_ != Phase::open;
+  const std::string comment = events_->take_comment();
+  tell([&] { listeners_.on_comment(comment); }, lock);
+  continuations_->post(shared_from_this());
+  return false;
+}
+
+/// Calls what is the program's, without the lock.
+template <class Call>
+void SourceMachine::tell(Call call, std::unique_lock<std::mutex>& lock) {
   reporter_ = std::this_thread::get_id();
   lock.unlock();
-  on_disconnect_(error);
+  call();
   lock.lock();
   reporter_ = {};
   reported_.notify_all();
   if (!abandoned_) return;
-  std::function<void(const Error&)> gone;  // destroyed without the lock
-  gone.swap(on_disconnect_);
+  Listeners gone;  // destroyed without the lock
+  std::swap(gone, listeners_);
   lock.unlock();
-  gone = nullptr;
+  gone = {};
   lock.lock();
 }
 
 bool SourceMachine::wait_for_time() {
   if (now() >= due_) {
+    ++stats_.reconnects;
     connect();
     return true;
   }
@@ -154,7 +175,11 @@ bool SourceMachine::wait_for_time() {
 // -- What any thread does that looks for events.
 
 void SourceMachine::look() {
-  if (phase_ == Phase::open) return read_ahead();
+  if (phase_ == Phase::open) {
+    read_ahead();
+    if (comment_is_due()) hand_over();
+    return;
+  }
   // relaxed: S3, the look itself is run()'s.
   if (phase_ == Phase::connecting && woken_.load(std::memory_order_relaxed)) hand_over();
 }
@@ -168,6 +193,7 @@ void SourceMachine::read_ahead() {
         arm(*events_);
         if (!events_->ready()) return;
       }
+      if (events_->has_comment()) return;
       EventResult result = events_->pull(flow::Wait::never());
       if (result) add(std::move(result.event));
       if (result.status == ReadStatus::end) be_lost(nullptr);
@@ -179,7 +205,14 @@ void SourceMachine::read_ahead() {
 }
 
 bool SourceMachine::has_room() const noexcept {
+  if (reporter_ != std::thread::id()) return false;
   return overflow_ != Overflow::block || queue_.empty();
+}
+
+/// With Overflow::block: the event before it was taken, and the one after it is asked for.
+bool SourceMachine::comment_is_due() const noexcept {
+  if (phase_ != Phase::open || !events_->has_comment()) return false;
+  return overflow_ != Overflow::block || asked_;
 }
 
 void SourceMachine::add(Event event) {
@@ -231,9 +264,17 @@ void SourceMachine::finish(std::exception_ptr why) noexcept {
 void SourceMachine::let_go() noexcept {
   if (pending_) disarm(*pending_);
   if (events_) disarm(*events_);
+  count_connection();
   pending_.reset();
   events_.reset();
   continuations_->forget_deadline(*this);
+}
+
+void SourceMachine::count_connection() noexcept {
+  if (!events_) return;
+  const BodyStats body = events_->stats();
+  stats_.bytes_received += body.received;
+  stats_.pauses += body.pauses;
 }
 
 Error SourceMachine::aborted() const {

@@ -12,6 +12,7 @@
 #include <random>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "api/client_state.hpp"
@@ -29,10 +30,11 @@ namespace weir::sse {
 ///
 /// | phase      | event                             | next       | action                         |
 /// |------------|-----------------------------------|------------|--------------------------------|
-/// | connecting | head: 200 and the type            | open       | read                           |
+/// | connecting | head: 200 and the type            | open       | on_open, then read             |
 /// | connecting | head: later; a failure            | lost       |                                |
 /// | connecting | head: 204, refused                | closed     |                                |
 /// | open       | bytes                             | open       | read up to the policy's limit  |
+/// | open       | a comment, whose turn it is       | open       | on_comment, then read on       |
 /// | open       | the end, a failure                | lost       | to the continuation thread     |
 /// | lost       | final, or Reconnect::never        | closed     |                                |
 /// | lost       | else                              | waiting    | on_disconnect, set the time    |
@@ -68,6 +70,7 @@ class SourceMachine final : public EventSupply,
   void abandon() noexcept;
   EventSource::State state() const noexcept;
   std::uint64_t dropped() const noexcept;
+  EventSourceStats stats() const noexcept;
 
   EventResult pull(const flow::Wait& wait) override;
   Failure failure(errc code, std::string detail) const override;
@@ -83,6 +86,12 @@ class SourceMachine final : public EventSupply,
 
  private:
   enum class Phase { connecting, open, lost, waiting, closed };
+  /// The program's functions.
+  struct Listeners {
+    std::function<void(const Error&)> on_disconnect;
+    std::function<void()> on_open;
+    std::function<void(std::string_view)> on_comment;
+  };
   struct Close {
     SourceMachine* machine;
     void operator()() const noexcept { machine->close(); }
@@ -91,20 +100,24 @@ class SourceMachine final : public EventSupply,
   void start(std::stop_token stop);
   bool step(std::unique_lock<std::mutex>& lock);
   void connect();
-  bool meet_head();
+  bool meet_head(std::unique_lock<std::mutex>& lock);
   void take_response(Response response);
   void lose(std::unique_lock<std::mutex>& lock);
-  void report(const Error& error, std::unique_lock<std::mutex>& lock);
+  bool read(std::unique_lock<std::mutex>& lock);
+  template <class Call>
+  void tell(Call call, std::unique_lock<std::mutex>& lock);
   bool wait_for_time();
 
   void look();
   void read_ahead();
   bool has_room() const noexcept;
+  bool comment_is_due() const noexcept;
   void add(Event event);
   void be_lost(std::exception_ptr why);
   void hand_over();
   void finish(std::exception_ptr why) noexcept;
   void let_go() noexcept;
+  void count_connection() noexcept;
   Error aborted() const;
 
   bool take(EventResult& result);
@@ -123,7 +136,7 @@ class SourceMachine final : public EventSupply,
   const std::size_t max_pending_;
   std::optional<std::stop_callback<Close>> on_stop_;  // the EventSource's
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   // This and below: guarded by mutex_.
   Phase phase_ = Phase::connecting;
   std::string last_event_id_;  // before the first connection
@@ -135,10 +148,12 @@ class SourceMachine final : public EventSupply,
   std::optional<std::chrono::milliseconds> retry_after_;
   std::minstd_rand chance_;
   detail::TimePoint due_{};
-  std::function<void(const Error&)> on_disconnect_;
-  std::thread::id reporter_{};  // of the call under way
+  Listeners listeners_;
+  std::thread::id reporter_{};  // of the call under way, while which nothing is read
   std::condition_variable reported_;
   bool abandoned_ = false;
+  bool asked_ = false;                // for an event that was not there
+  EventSourceStats stats_;            // of the connections before
   bool enlisted_ = false;             // S1
   detail::Awaited* armed_ = nullptr;  // the connection that it may still be taken back from
 

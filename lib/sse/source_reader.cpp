@@ -34,12 +34,12 @@ void SourceMachine::close() noexcept {
 void SourceMachine::abandon() noexcept {
   on_stop_.reset();  // without the lock: it waits for a call of close() under way
   close();
-  std::function<void(const Error&)> gone;  // destroyed without the lock
+  Listeners gone;  // destroyed without the lock
   std::unique_lock lock(mutex_);
   abandoned_ = true;
-  if (reporter_ == std::this_thread::get_id()) return;  // it is running: report() sees to it
+  if (reporter_ == std::this_thread::get_id()) return;  // it is running: tell() sees to it
   reported_.wait(lock, [this] { return reporter_ == std::thread::id(); });
-  gone.swap(on_disconnect_);
+  std::swap(gone, listeners_);
   lock.unlock();
 }
 
@@ -49,6 +49,18 @@ EventSource::State SourceMachine::state() const noexcept {
 
 std::uint64_t SourceMachine::dropped() const noexcept {
   return dropped_.load(std::memory_order_relaxed);
+}
+
+EventSourceStats SourceMachine::stats() const noexcept {
+  const std::lock_guard lock(mutex_);
+  EventSourceStats stats = stats_;
+  stats.dropped = dropped();
+  if (events_) {
+    const BodyStats body = events_->stats();
+    stats.bytes_received += body.received;
+    stats.pauses += body.pauses;
+  }
+  return stats;
 }
 
 Failure SourceMachine::failure(errc code, std::string detail) const {
@@ -82,10 +94,13 @@ EventResult SourceMachine::pull(const flow::Wait& wait) {
 /// False: there is neither an event nor an end.
 bool SourceMachine::take(EventResult& result) {
   const std::lock_guard lock(mutex_);
+  asked_ = queue_.empty();
   look();
   if (!queue_.empty()) {
     result = {.status = ReadStatus::data, .event = std::move(queue_.front())};
     queue_.pop_front();
+    ++stats_.events;
+    asked_ = false;
     look();  // so that the end of a connection is noticed while nobody waits
     return true;
   }
@@ -97,6 +112,7 @@ bool SourceMachine::take(EventResult& result) {
 
 bool SourceMachine::ready() noexcept {
   const std::lock_guard lock(mutex_);
+  asked_ = queue_.empty();
   try {
     look();
   } catch (...) {

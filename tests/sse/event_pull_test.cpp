@@ -45,12 +45,19 @@ TEST_CASE("EventPull: goes on with another connection, the last id and the time 
   CHECK(pull.pull(wait).event.data == "c");
 }
 
-TEST_CASE("EventPull: tells the comments in their order among the events") {
+TEST_CASE("EventPull: stops at the comments, in their order among the events") {
   std::vector<std::string> told;
   sse::EventPull pull(stream_of({": one\ndata:1\n\n:tw", "o\n:three\n\ndata:2\n\n"}), {});
-  pull.on_comment([&](std::string text) { told.push_back(std::move(text)); });
-  while (const EventResult result = pull.pull(flow::Wait::for_ever())) {
-    told.push_back("event " + result.event.data);
+  pull.report_comments();
+  while (true) {
+    const EventResult result = pull.pull(flow::Wait::for_ever());
+    if (result) told.push_back("event " + result.event.data);
+    if (result.status == ReadStatus::end) break;
+    if (result) continue;
+    CHECK(pull.ready());
+    CHECK(pull.pull(flow::Wait::for_ever()).status == ReadStatus::pending);
+    told.push_back(pull.take_comment());
+    CHECK_FALSE(pull.has_comment());
   }
   CHECK(told == std::vector<std::string>{"one", "event 1", "two", "three", "event 2"});
 }

@@ -15,52 +15,13 @@
 
 #include "api/async_fixture.hpp"
 #include "api/scripted_stream.hpp"
+#include "sse/source_fixture.hpp"
 
 using namespace weir;
 using namespace weir::test;
 using namespace std::chrono_literals;
-using State = EventSource::State;
 
 namespace {
-
-const Headers kEvents = {{"Content-Type", "text/event-stream"}};
-
-/// The server of one EventSource.
-struct Server : AsyncFixture {
-  using AsyncFixture::AsyncFixture;
-
-  FakeTransfer& accept(std::string_view bytes = {}) {
-    FakeTransfer& transfer = driver->next();
-    transfer.head(200, kEvents);
-    if (!bytes.empty()) transfer.send(bytes);
-    driver->run_until_idle();
-    return transfer;
-  }
-  FakeTransfer& answer(int status, const Headers& headers = {}) {
-    FakeTransfer& transfer = driver->next();
-    transfer.head(status, headers);
-    transfer.end();
-    driver->run_until_idle();
-    return transfer;
-  }
-  void fail(FakeTransfer& transfer, errc code) {
-    transfer.fail({.code = code});
-    driver->run_until_idle();
-  }
-};
-
-EventSourceOptions quick() {
-  EventSourceOptions options;
-  options.retry = 1ms;
-  options.max_retry = 1ms;
-  return options;
-}
-
-EventSourceOptions once() {
-  EventSourceOptions options;
-  options.reconnect = Reconnect::never;
-  return options;
-}
 
 /// Never connects again within a test.
 EventSourceOptions patient(std::promise<errc>& lost) {
@@ -70,20 +31,6 @@ EventSourceOptions patient(std::promise<errc>& lost) {
     lost.set_value(static_cast<errc>(error.code().value()));
   };
   return options;
-}
-
-void wait_for(const EventSource& events, State state) {
-  while (events.state() != state) std::this_thread::yield();
-}
-
-template <class Call>
-std::optional<Error> error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return std::nullopt;
 }
 
 /// All that is there, and a '.' for the end.
