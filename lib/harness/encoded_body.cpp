@@ -13,9 +13,8 @@ constexpr std::uint64_t kPiece = 64 * 1024;  // bytes of content at a time
 
 }  // namespace
 
-EncodedBody::EncodedBody(const BodyPlan& plan) : plan_(plan.encoded), seed_(plan.seed) {
-  for (const std::string& coding : plan_.codings) encoders_.push_back(make_encoder(coding));
-}
+EncodedBody::EncodedBody(const BodyPlan& plan)
+    : plan_(plan.encoded), seed_(plan.seed), encoders_(plan_.codings) {}
 
 void EncodedBody::fill() {
   while (bytes.empty() && !finished_) {
@@ -26,19 +25,11 @@ void EncodedBody::fill() {
     offset_ += size;
     finished_ = offset_ == plan_.length;
     const bool flush = plan_.flush > 0 && offset_ % plan_.flush == 0;
-    add(std::move(piece), finished_ ? Encoder::Push::finish
-                          : flush   ? Encoder::Push::flush
-                                    : Encoder::Push::data);
+    const auto push = finished_ ? Encoder::Push::finish
+                      : flush   ? Encoder::Push::flush
+                                : Encoder::Push::data;
+    bytes += encoders_.add(std::move(piece), push);
   }
-}
-
-void EncodedBody::add(std::string piece, Encoder::Push push) {
-  for (const auto& encoder : encoders_) {
-    std::string out;
-    encoder->add(piece, push, out);
-    piece = std::move(out);
-  }
-  bytes += piece;
 }
 
 }  // namespace weir::harness

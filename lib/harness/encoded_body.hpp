@@ -1,9 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "harness/encoder.hpp"
 #include "harness/plan.hpp"
@@ -24,11 +22,9 @@ class EncodedBody {
   std::string bytes;  // encoded and not sent: who sends erases them
 
  private:
-  void add(std::string piece, Encoder::Push push);
-
   const EncodedPlan plan_;
   const std::uint64_t seed_;
-  std::vector<std::unique_ptr<Encoder>> encoders_;
+  EncoderChain encoders_;
   std::uint64_t offset_ = 0;  // of the content
   bool finished_ = false;
 };

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace weir::harness {
 namespace {
@@ -110,6 +111,19 @@ std::unique_ptr<Encoder> make_encoder(std::string_view name) {
   if (name == "br") return std::make_unique<BrotliEncoder>();
   if (name == "zstd") return std::make_unique<ZstdEncoder>();
   return nullptr;
+}
+
+EncoderChain::EncoderChain(const std::vector<std::string>& names) {
+  for (const std::string& name : names) encoders_.push_back(make_encoder(name));
+}
+
+std::string EncoderChain::add(std::string piece, Encoder::Push push) {
+  for (const auto& encoder : encoders_) {
+    std::string out;
+    encoder->add(piece, push, out);
+    piece = std::move(out);
+  }
+  return piece;
 }
 
 }  // namespace weir::harness

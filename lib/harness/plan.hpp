@@ -29,9 +29,12 @@ struct EncodedPlan {
 
 /// A stream of server-sent events.
 struct EventsPlan {
-  std::uint64_t first = 0;                 // number of the first event
-  std::optional<std::uint64_t> count{};    // nullopt: no end of them
-  std::vector<std::string> texts{};        // their data; empty: their numbers
+  std::uint64_t first = 0;               // number of the first event
+  std::optional<std::uint64_t> count{};  // nullopt: no end of them
+  std::vector<std::string> texts{};      // their data; empty: their numbers
+  std::optional<std::string> data{};     // of each, in place of its number
+  bool stamp = false;  // the data is the steady clock's nanoseconds as the event is made
+  std::vector<std::string> codings{};      // as EncodedPlan's, flushed at each write
   std::uint64_t size = 0;                  // bytes of data, where it is a number, at least
   bool ids = false;                        // the number is the id
   bool burst = false;                      // many in one write, and all at once

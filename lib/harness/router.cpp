@@ -4,6 +4,8 @@
 #include <array>
 #include <string>
 
+#include "harness/encoder.hpp"
+
 namespace weir::harness {
 namespace {
 
@@ -39,6 +41,22 @@ ResponsePlan plan_for(const Request& request, const StatsBoard& stats, bool reus
 
 ResponsePlan refusal(int status, std::string_view reason) {
   return text_response(status, std::string(reason) + "\n");
+}
+
+Codings ask_for_codings(Query& query) {
+  Codings asked;
+  const std::string list = query.text("encode").value_or("");
+  for (std::size_t at = 0; !list.empty() && at <= list.size();) {
+    const std::size_t end = std::min(list.find(',', at), list.size());
+    const std::string name = list.substr(at, end - at);
+    if (!make_encoder(name)) query.fail("'encode' must be of gzip, deflate, raw_deflate, br, zstd");
+    asked.announced.append(asked.codings.empty() ? "" : ", ");
+    asked.announced.append(name == "raw_deflate" ? "deflate" : name);
+    asked.codings.push_back(name);
+    at = end + 1;
+  }
+  if (asked.codings.size() > 3) query.fail("'encode' takes at most 3 codings");
+  return asked;
 }
 
 bool is_field_value(std::string_view text) {

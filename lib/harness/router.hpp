@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "harness/http1_request.hpp"
 #include "harness/plan.hpp"
@@ -43,6 +45,13 @@ ResponsePlan plan_for(const Request& request, const StatsBoard& stats, bool reus
 
 /// A plan that refuses with a line of text.
 ResponsePlan refusal(int status, std::string_view reason);
+
+/// The codings that `encode=` lists, in the order applied: names of make_encoder's, at most three.
+struct Codings {
+  std::vector<std::string> codings;
+  std::string announced;  // as Content-Encoding
+};
+Codings ask_for_codings(Query& query);
 
 /// True if `text` can be the value of a response field.
 bool is_field_value(std::string_view text);

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "harness/encoder.hpp"
 #include "harness/router.hpp"
 
 namespace weir::harness {
@@ -58,32 +57,20 @@ void ask_for_http2(const RouteCall& call, ResponsePlan& plan) {
 // Lengths, rates, stalls and cuts are of the encoded bytes, but N.
 void ask_for_coding(const RouteCall& call, ResponsePlan& plan) {
   Query& query = call.query;
-  const std::string list = query.text("encode").value_or("");
+  Codings asked = ask_for_codings(query);
   const std::uint64_t flush = query.number("flush", 1, kMost).value_or(0);
   const bool zeros = query.flag("zeros");
   auto announced = query.text("content_encoding");
   if (announced && !is_field_value(*announced)) {
     query.fail("'content_encoding' cannot be a field value");
   }
-  if (list.empty()) {
+  if (asked.codings.empty()) {
     if (flush > 0 || zeros) query.fail("'flush' and 'zeros' need 'encode'");
   } else {
-    EncodedPlan encoded{call.number, {}, flush, zeros};
-    std::string names;
-    for (std::size_t at = 0; at <= list.size();) {
-      const std::size_t end = std::min(list.find(',', at), list.size());
-      encoded.codings.push_back(list.substr(at, end - at));
-      const std::string& name = encoded.codings.back();
-      if (!make_encoder(name))
-        query.fail("'encode' must be of gzip, deflate, raw_deflate, br, zstd");
-      names.append(names.empty() ? "" : ", ").append(name == "raw_deflate" ? "deflate" : name);
-      at = end + 1;
-    }
-    if (encoded.codings.size() > 3) query.fail("'encode' takes at most 3 codings");
-    if (!announced) announced = names;
+    if (!announced) announced = asked.announced;
     plan.body.source = BodySource::encoded;
     plan.body.length.reset();
-    plan.body.encoded = std::move(encoded);
+    plan.body.encoded = {call.number, std::move(asked.codings), flush, zeros};
   }
   if (announced) plan.fields.emplace_back("Content-Encoding", *announced);
 }

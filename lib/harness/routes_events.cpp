@@ -36,7 +36,8 @@ std::uint64_t first_event(const RouteCall& call) {
   return 0;
 }
 
-// /sse?events=&interval_ms=&size=&heartbeat_ms=&ids=1&retry=&close_after=&swallow_fin=1&burst=1
+// /sse?events=&interval_ms=&size=&data=&stamp=1&heartbeat_ms=&ids=1&retry=&close_after=
+//     &swallow_fin=1&burst=1&encode=
 ResponsePlan sse(const RouteCall& call) {
   Query& query = call.query;
   ResponsePlan plan = events_response();
@@ -46,8 +47,13 @@ ResponsePlan sse(const RouteCall& call) {
   events.interval = ask_for_time(query, "interval_ms");
   events.heartbeat = ask_for_time(query, "heartbeat_ms");
   events.size = query.number("size", 0, kMostSize).value_or(0);
+  events.data = query.text("data");
+  events.stamp = query.flag("stamp");
   events.burst = query.flag("burst");
   events.ids = query.flag("ids");
+  Codings asked = ask_for_codings(query);
+  if (!asked.codings.empty()) plan.fields.emplace_back("Content-Encoding", asked.announced);
+  events.codings = std::move(asked.codings);
   if (const auto ms = query.number("retry", 0, kMostMs)) {
     events.retry = std::chrono::milliseconds(*ms);
   }

@@ -3,8 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "decode/codings.hpp"
 #include "h2_client.hpp"
 #include "raw_client.hpp"
 #include "weir/harness/firehose.hpp"
@@ -41,6 +46,39 @@ TEST_CASE("EventsBody: brings one event after the other, with what was asked for
   CHECK(sent(body, 0s) == "id: 10\ndata: 10..\n\n");
   CHECK_FALSE(body.ended());
   CHECK(sent(body, 0s).empty());
+  CHECK(body.ended());
+}
+
+TEST_CASE("EventsBody: the data may be given, or be the time at which the event was made") {
+  EventsBody given = body_of({.count = 1, .data = "\xFFx", .size = 4});
+  CHECK(sent(given, 0s) == "data: \xFFx..\n\n");
+  const auto before = Clock::now().time_since_epoch();
+  EventsBody stamped = body_of({.count = 1, .stamp = true});
+  const std::chrono::nanoseconds stamp(std::stoll(sent(stamped, 0s).substr(6)));
+  CHECK(stamp >= before);
+  CHECK(stamp <= Clock::now().time_since_epoch());
+}
+
+TEST_CASE("EventsBody: what is encoded is flushed each time, and finished at the end") {
+  EventsBody body = body_of({.count = 2, .codings = {"gzip"}, .interval = 10s, .retry = 7ms});
+  std::string problem;
+  const auto decoder = weir::decode::make_decoder("gzip", problem);
+  const auto decoded = [&](const std::string& bytes) {
+    std::vector<std::byte> out(1000);
+    const auto step = decoder->step(std::as_bytes(std::span(bytes)), out);
+    CHECK(step.consumed == bytes.size());
+    return std::string(reinterpret_cast<const char*>(out.data()), step.produced);
+  };
+  CHECK(decoded(sent(body, 0s)) == "retry: 7\n\n");
+  CHECK(decoded(sent(body, 0s)) == "data: 0\n\n");
+  CHECK(sent(body, 5s).empty());
+  CHECK(body.ready_at() == kStart + 10s);
+  CHECK(decoded(sent(body, 10s)) == "data: 1\n\n");
+  CHECK_FALSE(body.ended());
+  body.fill(kStart + 10s);
+  CHECK_FALSE(body.ended());  // its trailer is at hand
+  CHECK(decoded(std::exchange(body.bytes, {})).empty());
+  CHECK(decoder->whole());
   CHECK(body.ended());
 }
 

@@ -137,11 +137,12 @@ struct BlockedWhen {
 /// - `/echo?rate=` the request's body, read at `rate` bytes/s at most.
 /// - `/sse` server-sent events, whose data is their number, from 0. `events=` so many (missing: no
 ///   end of them; 0: none, nor an end of the response); `interval_ms=` between them; `size=` bytes
-///   of data, up to 64 MiB; `burst=1` many in each write and none later than the others;
-///   `heartbeat_ms=` between comments; `retry=` ms in front; `ids=1` with ids: it then goes on
-///   after the request's Last-Event-ID, and answers 204 where nothing is left. The response ends
-///   after the last event or after `close_after=` of them; with `swallow_fin=1` it falls silent
-///   then, as behind a proxy that swallows the FIN.
+///   of data, up to 64 MiB; `data=` that in place of the number, or `stamp=1` the steady clock's
+///   nanoseconds as the event is made; `encode=` as of `/bytes`, flushed at each write; `burst=1`
+///   many in each write and none later than the others; `heartbeat_ms=` between comments; `retry=`
+///   ms in front; `ids=1` with ids: it goes on after the request's Last-Event-ID, and answers 204
+///   where nothing is left. The response ends after the last event or after `close_after=` of them;
+///   with `swallow_fin=1` it falls silent then, as behind a proxy that swallows the FIN.
 /// - `/chat?tokens=&interval_ms=` answers a POST as language models do: an event for each token,
 ///   then "[DONE]".
 /// - `/close?before=headers|blank_line&how=fin|rst&reused=1` ends the connection instead of
