@@ -1,15 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "json.hpp"
 #include "program.hpp"
 #include "support/size.hpp"
+#include "temp_file.hpp"
 #include "weir/harness/firehose.hpp"
 
 using namespace weir::harness;
@@ -34,29 +32,6 @@ Json object_of(const Finished& finished) {
   CHECK(finished.err.empty());
   return Json::parse(std::string_view(finished.out).substr(0, finished.out.size() - 1));
 }
-
-/// A file below the system's temporary folder, removed at the end.
-class TempFile {
- public:
-  explicit TempFile(const std::string& content = {}) {
-    const int file = ::mkstemp(name_.data());
-    REQUIRE(file >= 0);
-    ::close(file);
-    std::ofstream(name_) << content;
-  }
-  ~TempFile() { std::remove(name_.c_str()); }
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
-
-  const std::string& name() const { return name_; }
-  std::string content() const {
-    std::ifstream file(name_, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
- private:
-  std::string name_ = "/tmp/weir-test-XXXXXX";
-};
 
 }  // namespace
 

@@ -8,6 +8,7 @@ namespace weir::harness::cmd {
 
 int serve(std::span<char* const> args);
 int read(std::span<char* const> args);
+int sse(std::span<char* const> args);
 int demo(std::span<char* const> args);
 
 }  // namespace weir::harness::cmd

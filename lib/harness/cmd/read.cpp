@@ -1,9 +1,6 @@
-#include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -13,6 +10,7 @@
 #include "harness/cmd/commands.hpp"
 #include "harness/cmd/options.hpp"
 #include "harness/cmd/process_stats.hpp"
+#include "harness/cmd/program.hpp"
 #include "harness/cmd/read_options.hpp"
 #include "harness/cmd/read_report.hpp"
 #include "harness/cmd/read_run.hpp"
@@ -23,27 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler sets it
-
-// The first SIGINT or SIGTERM is noted, a second one ends the process. Writing to a closed pipe is
-// an error, not a signal.
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
-
-// Were stdin, stdout or stderr closed, a socket would take its place and get the report.
-void hold_standard_streams() {
-  int file = 0;
-  while (file >= 0 && file <= STDERR_FILENO) file = ::open("/dev/null", O_RDONLY);
-  if (file > STDERR_FILENO) ::close(file);
-}
 
 /// Passes an interrupt on, and shows progress if stderr is a terminal.
 class Monitor {
@@ -59,7 +36,7 @@ class Monitor {
 
  private:
   void tick() {
-    if (interrupted) stop_.request_stop();
+    if (interrupted()) stop_.request_stop();
     const auto now = Clock::now();
     if (visible_ && now - shown_ >= milliseconds(100)) show(now);
   }
@@ -109,16 +86,8 @@ bool warm_up(Client& client, const ReadOptions& options, const std::stop_token& 
   }
 }
 
-bool print(const std::string& line) {
-  const bool written = std::printf("%s\n", line.c_str()) >= 0;
-  if (std::fflush(stdout) == 0 && written) return true;
-  std::perror("weir-harness read: stdout");
-  return false;
-}
-
 int read(const ReadOptions& options) {
-  hold_standard_streams();
-  catch_signals();
+  become_interruptible();
   std::stop_source stop;
   Client client(options.client());
   ReadRun run(client, options, stop.get_token());
@@ -135,7 +104,8 @@ int read(const ReadOptions& options) {
     figures.cpu_seconds = cpu_seconds() - cpu_start;
     figures.client = client.stats();
   }
-  const bool printed = print(read_report(options, run.streams(), run.active(), figures));
+  const bool printed =
+      print_line("read", read_report(options, run.streams(), run.active(), figures));
   return printed && all_ok(run.streams(), run.active()) ? 0 : 1;
 }
 
