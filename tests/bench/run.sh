@@ -3,6 +3,8 @@
 # Builds the benchmarks optimised, in build/bench, and compares weir with a plain libcurl program.
 # sh tests/bench/run.sh --flow [option of Google Benchmark...]: what lib/flow costs alone.
 # sh tests/bench/run.sh --sse [the same]: the parser of lib/sse, beside what it must cost at least.
+# sh tests/bench/run.sh --events [option of weir-bench-events...]: server-sent events end to end,
+#   their latency and speed, and what many sources cost.
 # sh tests/bench/run.sh --decode [...]: what decoding costs beside the codecs alone.
 # Exit 0: every bar was met.
 set -eu
@@ -16,7 +18,7 @@ cmake --preset release -B build/bench -DWEIR_BUILD_BENCHMARKS=ON -DWEIR_BUILD_TE
 cmake --build build/bench -j "$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)"
 
 case ${1-} in
-  --flow | --sse | --decode)
+  --flow | --sse | --events | --decode)
     program=weir-bench-${1#--}
     shift
     exec "build/bench/tests/bench/$program" "$@"
