@@ -200,13 +200,39 @@ class [[nodiscard]] WEIR_API PendingGet : public PendingResponse {
   AsyncResponse operator co_await() && { return PendingResponse::operator co_await(); }
 };
 
+/// Versions of TLS that may be asked for.
+enum class TlsVersion { tls1_2, tls1_3 };
+
+/// How connections are secured. They hold for a proxy of scheme https as well, but for
+/// `client_cert`, `client_key` and `pinned_key`, which are about the server.
+///
+/// Files are read when a connection is made. One that is missing, unreadable or no PEM is the error
+/// tls_failed, as is every certificate that is refused; `detail()` says why.
 struct TlsOptions {
   /// PEM file of the authorities to trust, in place of the system's. Empty: the system's.
   std::string ca_file{};
   /// The same as PEM text; wins over `ca_file`.
   std::string ca_pem{};
-  /// False accepts any certificate: for tests only.
+  /// PEM file of the certificate to show to servers that ask for one, and of those between it and
+  /// its authority. Empty: none is shown.
+  std::string client_cert{};
+  /// PEM file of its key, which must not be encrypted. Empty: it is in `client_cert`.
+  std::string client_key{};
+  /// False accepts any certificate, for any name: for tests only. `pinned_key` still holds.
   bool verify = true;
+  /// Servers that speak older ones only are refused. There is nothing below TLS 1.2.
+  TlsVersion min_version = TlsVersion::tls1_2;
+  /// The server's public key must be this one, beside all other checks: "sha256//" and the base64
+  /// of the SHA-256 of its SubjectPublicKeyInfo (DER); several, separated by ";", are alternatives.
+  /// Empty: any key. Spec: as RFC 7469 section 2.4 makes it.
+  std::string pinned_key{};
+};
+
+/// Where a host of URLs is to be found, in place of a lookup.
+struct HostAddress {
+  std::string host;        ///< As in the URL, without regard to case; "*": any other host.
+  std::uint16_t port = 0;  ///< Of the URL: 80 or 443 if it names none. Not 0.
+  std::string address;  ///< IPv4 or IPv6, in numbers. Several entries of one host: tried in turn.
 };
 
 /// Options of a Client. Most programs change none.
@@ -224,6 +250,13 @@ struct ClientOptions {
   /// those in use.
   std::size_t memory_budget = std::size_t{64} << 20;
 
+  /// Most connections at a time, to all hosts and to one (scheme, host and port of the URL). Each
+  /// request under way has one of its own until its body has ended or was dropped; those that find
+  /// none wait, first come first served, and that counts in `headers_timeout`. So bodies that you
+  /// neither read nor drop keep others waiting: a program that wants more of them at a time than
+  /// this, before it goes on with any, waits for itself. Zero: no limit.
+  int max_connections = 0;
+  int max_connections_per_host = 0;
   /// Idle connections kept for reuse, and the age (whole seconds, at least 1) from which one is
   /// not used again; it is closed when next looked at, or when there are too many.
   int max_idle_connections = 100;
@@ -237,7 +270,30 @@ struct ClientOptions {
 
   HttpVersion version = HttpVersion::automatic;
   std::string user_agent = "weir/0.1";  ///< Empty: none is sent.
-  Headers headers{};                    ///< Sent with every request that does not set its own.
+
+  /// The proxy of every request: `http://`, `https://` (TLS to the proxy, where libcurl has it),
+  /// `socks5://` or `socks5h://` (the proxy looks names up), then `[user:password@]host[:port]`;
+  /// without a scheme http, without a port 1080 (https: 443). The password, percent-encoded where
+  /// need be, is sent to the proxy only, and shown nowhere. What is wrong with it is the error
+  /// invalid_argument or unsupported of the Client's constructor.
+  ///
+  /// Empty: as the environment says, the way curl reads it at each connection: http_proxy,
+  /// https_proxy or HTTPS_PROXY, all_proxy or ALL_PROXY, but for the hosts in no_proxy or NO_PROXY.
+  /// A program that changes its environment meanwhile must not leave it at that. "direct": none,
+  /// whatever the environment says.
+  ///
+  /// https goes through a tunnel (CONNECT), whose responses are never seen. Where the proxy cannot
+  /// be reached or does not make one, 407 included, the error is connect_failed, with a `detail()`
+  /// that begins with "proxy". To plain http such a proxy answers itself, 407 or 502 for example,
+  /// and that is a response like any other.
+  std::string proxy{};
+  /// Path of a Unix domain socket, in place of TCP to any host: the URL tells Host and path, no
+  /// name is looked up, and no proxy is used. With a `proxy`, or longer than 107 bytes:
+  /// invalid_argument. Empty: none.
+  std::string unix_socket{};
+  Headers headers{};  ///< Sent with every request that does not set its own.
+  /// Overrides of lookups, as curl's --resolve.
+  std::vector<HostAddress> resolve{};
   TlsOptions tls{};
 
   /// Called with each coroutine of this client that may go on, in place of resuming it: hand it to
@@ -258,6 +314,7 @@ struct ClientStats {
   std::uint64_t requests = 0;   ///< Started.
   std::uint64_t redirects = 0;  ///< Followed, all requests.
   std::uint64_t active = 0;     ///< Under way: started, and neither ended nor released.
+  std::uint64_t queued = 0;     ///< Of the active ones: waiting because of `max_connections`.
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_open = 0;
   std::uint64_t bytes_received = 0;  ///< Body bytes, all bodies.

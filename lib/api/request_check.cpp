@@ -93,6 +93,8 @@ RequestDefaults check_options(const ClientOptions& options) {
   if (options.memory_budget == 0) refuse("memory_budget is zero");
   if (options.max_header_bytes == 0) refuse("max_header_bytes is zero");
   if (options.max_header_fields <= 0) refuse("max_header_fields is not positive");
+  if (options.max_connections < 0) refuse("max_connections is negative");
+  if (options.max_connections_per_host < 0) refuse("max_connections_per_host is negative");
   if (options.max_idle_connections < 0) refuse("max_idle_connections is negative");
   check_timeout(options.keep_alive, "keep_alive");
   check_timeout(options.connect_timeout, "connect_timeout");

@@ -74,11 +74,14 @@ CurlDriver::CurlDriver(const ClientOptions& options, TraceSink* trace)
     : options_(options),
       trace_(trace),
       quirks_(running_quirks()),
+      tls_(options_.tls),
+      route_(options_),
       helm_hub_(std::make_shared<HelmHub>(*this, options.memory_budget)),
       hub_(helm_hub_),
       loop_(helm_hub_->helm.bell()),
       sockets_(loop_),
       multi_(made<MultiHandle>(curl_multi_init())),
+      limit_(options_.max_connections, options_.max_connections_per_host),
       now_(hub_->clock.now()) {
   set_up_multi();
   start_thread();
@@ -110,7 +113,8 @@ void CurlDriver::set_up_multi() {
   set_multi(multi, CURLMOPT_TIMERFUNCTION, &DriverCallbacks::timer);
   set_multi(multi, CURLMOPT_TIMERDATA, this);
   set_multi(multi, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
-  set_multi(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 0L);
+  // Of no more transfers than that it closes idle connections to make room; none ever waits.
+  set_multi(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(options_.max_connections));
   set_multi(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
   follow_active();
   if (!quirks_.share_tls_sessions) return;
@@ -201,6 +205,7 @@ ClientStats CurlDriver::stats() const {
   stats.requests = requests_.load(std::memory_order_acquire);
   stats.redirects = read(redirects_);
   stats.active = read(active_count_);
+  stats.queued = read(queued_count_);
   stats.connections_opened = sockets_.opened();
   stats.connections_open = sockets_.still_open();
   stats.wakeups = read(turns_);
@@ -214,6 +219,8 @@ void CurlDriver::apply_to(CURL* easy) {
   set_option(easy, CURLOPT_CLOSESOCKETFUNCTION, &DriverCallbacks::close);
   set_option(easy, CURLOPT_CLOSESOCKETDATA, this);
   if (share_) set_option(easy, CURLOPT_SHARE, share_.get());
+  tls_.apply(easy);
+  route_.apply(easy);
 }
 
 std::unique_ptr<Driver> make_curl_driver(const ClientOptions& options, TraceSink* trace) {

@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "base/deadlines.hpp"
+#include "net/connection_limit.hpp"
 #include "net/curl_exchange.hpp"
 #include "net/curl_handle.hpp"
 #include "net/curl_handle_pool.hpp"
 #include "net/curl_quirks.hpp"
+#include "net/curl_route.hpp"
+#include "net/curl_tls.hpp"
 #include "net/driver.hpp"
 #include "net/event_loop.hpp"
 #include "net/helm.hpp"
@@ -59,6 +62,7 @@ class CurlDriver final : public Driver {
 
   const ClientOptions& options() const noexcept { return options_; }
   const CurlQuirks& quirks() const noexcept { return quirks_; }
+  const CurlRoute& route() const noexcept { return route_; }
   detail::Deadlines& deadlines() noexcept { return deadlines_; }
   SpinGuard& spin_guard() noexcept { return spin_guard_; }
   detail::TimePoint now() const noexcept { return now_; }  ///< When this turn began.
@@ -71,7 +75,7 @@ class CurlDriver final : public Driver {
   }
   /// Some exchange has an unread socket.
   void read_again() noexcept { read_again_ = true; }
-  /// Sets the options that tie a handle to this driver.
+  /// Sets the options that tie a handle to this driver, and those of TLS and of the route.
   void apply_to(CURL* easy);
   /// Takes the transfer out of libcurl and destroys it. Only from the top of the loop.
   void release(CurlExchange& exchange) noexcept;
@@ -99,6 +103,10 @@ class CurlDriver final : public Driver {
   bool launch(const std::shared_ptr<Exchange>& exchange, Journey journey) noexcept
       WEIR_REQUIRES(hub_->io);
   void add(const std::shared_ptr<Exchange>& exchange, const Journey& journey);
+  void start_or_queue(CurlExchange& transfer);
+  bool try_start(CurlExchange& transfer);
+  void forget_turn(CurlExchange& transfer) noexcept;
+  void start_queued() WEIR_REQUIRES(hub_->io);
   void drive(std::span<const Event> ready) WEIR_REQUIRES(hub_->io);
   void drive(curl_socket_t socket, int events);
   void drive_all();
@@ -114,6 +122,8 @@ class CurlDriver final : public Driver {
   const ClientOptions options_;
   TraceSink* const trace_;  // null: nobody listens
   const CurlQuirks quirks_;
+  const CurlTls tls_;
+  const CurlRoute route_;
   const std::shared_ptr<HelmHub> helm_hub_;
   const std::shared_ptr<flow::Hub> hub_;  // the same, as Channels see it
   EventLoop loop_;
@@ -124,7 +134,10 @@ class CurlDriver final : public Driver {
   detail::Deadlines deadlines_;
   SpinGuard spin_guard_;
   std::vector<std::unique_ptr<CurlExchange>> active_;
-  Helm::Inbox batch_;  // empty, but its memory is kept
+  ConnectionLimit limit_;
+  std::vector<CurlExchange*> queued_;  // of the active ones, in the order in which they may start
+  bool has_room_ = false;              // for some of them, perhaps
+  Helm::Inbox batch_;                  // empty, but its memory is kept
   detail::TimePoint now_;
   detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
   bool watch_failed_ = false;                              // for some transfer, since the last look
@@ -136,6 +149,7 @@ class CurlDriver final : public Driver {
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<std::uint64_t> redirects_{0};
   std::atomic<std::uint64_t> active_count_{0};
+  std::atomic<std::uint64_t> queued_count_{0};
   std::atomic<std::uint64_t> turns_{0};
 
   std::mutex stop_mutex_;  // one stop() at a time

@@ -60,6 +60,7 @@ std::size_t CurlDriver::turn(std::span<const Event> ready) {
   drive(ready);
   reap();
   expire_deadlines();
+  if (has_room_) start_queued();
   moved_ = hub_->bytes_received() - before;
   return hub_->flush();
 }
@@ -100,10 +101,12 @@ void CurlDriver::add(const std::shared_ptr<Exchange>& exchange, const Journey& j
   deadlines_.reserve(active_.size() + 1);
   auto& transfer = *active_.emplace_back(std::make_unique<CurlExchange>(*this, exchange, journey));
   transfer.place = active_.size() - 1;
-  const CURLMcode added = curl_multi_add_handle(multi_.get(), transfer.easy());
-  if (added != CURLM_OK) active_.pop_back();
-  check_multi(added);
-  spin_guard_.progress();
+  try {
+    start_or_queue(transfer);
+  } catch (...) {
+    active_.pop_back();
+    throw;
+  }
   follow_active();
 }
 
@@ -197,6 +200,7 @@ void CurlDriver::expire_deadlines() {
 void CurlDriver::release(CurlExchange& exchange) noexcept {
   const std::size_t place = exchange.place;
   curl_multi_remove_handle(multi_.get(), exchange.easy());
+  forget_turn(exchange);
   const auto gone = std::exchange(active_[place], nullptr);
   if (place + 1 != active_.size()) {
     active_[place] = std::move(active_.back());
@@ -214,7 +218,9 @@ void CurlDriver::cut(CurlExchange& exchange) noexcept {
 // libcurl closes idle connections when idle and active ones together exceed MAXCONNECTS.
 void CurlDriver::follow_active() {
   active_count_.store(active_.size(), std::memory_order_relaxed);
-  const auto limit = static_cast<long>(active_.size()) + options_.max_idle_connections;
+  queued_count_.store(queued_.size(), std::memory_order_relaxed);
+  const auto limit =
+      static_cast<long>(active_.size() - queued_.size()) + options_.max_idle_connections;
   curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, std::max(limit, 1L));
 }
 

@@ -46,6 +46,16 @@ CurlExchange::~CurlExchange() {
   driver_.handles().give(std::move(easy_));
 }
 
+void CurlExchange::await_turn() {
+  waits_ = true;
+  rearm();
+}
+
+void CurlExchange::have_turn() noexcept {
+  waits_ = false;
+  begun_ = driver_.now();
+}
+
 EasyHandle CurlExchange::make_handle(CurlDriver& driver) {
   auto handle = made<EasyHandle>(curl_easy_init());
   apply_common_options(handle.get(), driver);
@@ -129,11 +139,7 @@ void CurlExchange::conclude(CURLcode result) {
     return fail({.code = errc::too_large, .detail = "max_header_bytes: a line too long"});
   if (out_of_memory_ || result == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
   if (result != CURLE_OK) {
-    const Progress progress{.head_started = head_.started(),
-                            .head_complete = head_.complete(),
-                            .out_of_sockets = driver_.sockets().exhausted(),
-                            .connect_timeout = driver_.options().connect_timeout};
-    return fail(failure_of(result, words_.data(), progress));
+    return fail(failure_of(result, words_.data(), progress()));
   }
   if (!head_.complete())
     return fail({.code = errc::connection_lost, .detail = "the response has no complete head"});
@@ -143,6 +149,19 @@ void CurlExchange::conclude(CURLcode result) {
   exchange_->trailers = std::move(head_.trailers());
   keep_handle_ = keeps_handle();
   end();
+}
+
+Progress CurlExchange::progress() const {
+  Progress progress{.head_started = head_.started(),
+                    .head_complete = head_.complete(),
+                    .out_of_sockets = driver_.sockets().exhausted(),
+                    .connect_timeout = driver_.options().connect_timeout,
+                    .connected = connected_};
+  progress.through_proxy =
+      driver_.route().has_proxy() || (driver_.options().unix_socket.empty() &&
+                                      went_elsewhere(words_.data(), exchange_->request.url));
+  curl_easy_getinfo(easy_.get(), CURLINFO_SSL_VERIFYRESULT, &progress.verify_result);
+  return progress;
 }
 
 // Only a GET sets no options but those that every exchange sets; and nothing unusual happened.

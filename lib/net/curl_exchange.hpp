@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -90,7 +91,14 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   void resume_transfer() override;
   void cancel_transfer() override;
 
+  /// It waits for its turn to have a connection; libcurl does not know it yet.
+  bool waits() const noexcept { return waits_; }
+  void await_turn();
+  /// libcurl gets it now.
+  void have_turn() noexcept;
+
   std::size_t place = 0;  ///< Index in the driver's list.
+  std::string origin;     ///< Of its URL, where connections to one are limited.
 
  private:
   friend struct CurlCallbacks;
@@ -123,6 +131,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   // From the top of the loop.
   CURLcode unpause() noexcept;
   void conclude(CURLcode result);
+  Progress progress() const;
   bool keeps_handle() const noexcept;
   void end();
   void fail(Failure failure);
@@ -156,7 +165,8 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   curl_off_t sent_ = 0;         // bytes of the request body
   std::optional<Hop> hop_;      // where the redirect that it met leads
   bool attached_ = true;        // to the Channel
-  const detail::TimePoint begun_;
+  bool waits_ = false;
+  detail::TimePoint begun_;         // when libcurl got it, from which it counts the times it tells
   detail::TimePoint progressed_;    // since when the idle, headers or consumer deadline counts
   std::optional<Failure> refused_;  // why a callback stopped the transfer
   std::array<char, CURL_ERROR_SIZE> words_{};

@@ -35,6 +35,7 @@ TimePoint CurlExchange::deadline() const noexcept {
   const TimePoint total = after(journey_.started, request.total_timeout);
   switch (phase_) {
     case Phase::sending:
+      if (waits_) return head_deadline();
       return connected_ ? std::min(total, after(progressed_, request.idle_timeout)) : total;
     case Phase::waiting: return head_deadline();
     case Phase::body:
@@ -79,6 +80,8 @@ Failure CurlExchange::overdue(TimePoint now) const {
   } else if (phase_ == Phase::body && exchange_->paused()) {
     failure.code = errc::consumer_stalled;
     failure.detail = named("consumer_timeout", request.consumer_timeout);
+  } else if (waits_) {
+    failure.detail = named("headers_timeout", request.headers_timeout) + ": no connection was free";
   } else if (phase_ == Phase::waiting || hop_) {
     failure.detail = named("headers_timeout", request.headers_timeout);
   } else {

@@ -28,22 +28,6 @@ long connect_timeout(milliseconds limit) {
   return static_cast<long>(limit.count() == 0 ? kLongest : std::min(limit.count(), kLongest));
 }
 
-void apply_tls(CURL* easy, const TlsOptions& tls) {
-  set_option(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  set_option(easy, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
-  set_option(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
-  if (tls.ca_pem.empty() && tls.ca_file.empty()) return;
-  // The given authorities replace the system's, file and folder both.
-  set_option<const char*>(easy, CURLOPT_CAPATH, nullptr);
-  set_option(easy, CURLOPT_CAINFO, tls.ca_pem.empty() ? tls.ca_file.c_str() : nullptr);
-  if (tls.ca_pem.empty()) return;
-  // Not copied: the driver's options outlive the handle.
-  curl_blob pem{.data = const_cast<char*>(tls.ca_pem.data()),
-                .len = tls.ca_pem.size(),
-                .flags = CURL_BLOB_NOCOPY};
-  set_option(easy, CURLOPT_CAINFO_BLOB, &pem);
-}
-
 // Also for an empty body: RFC 9110 section 8.6 wants Content-Length: 0 from these methods.
 bool sends_length(const Request& request) noexcept {
   return request.has_body || request.method == "POST" || request.method == "PUT" ||
@@ -106,13 +90,11 @@ void apply_common_options(CURL* easy, CurlDriver& driver) {
   set_option(easy, CURLOPT_HTTP09_ALLOWED, 0L);
   set_option(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set_option(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
-  set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout(options.connect_timeout));
   set_option(easy, CURLOPT_TIMEOUT_MS, 0L);
   set_option(easy, CURLOPT_LOW_SPEED_TIME, 0L);
   set_option(easy, CURLOPT_TCP_NODELAY, 1L);
   set_option(easy, CURLOPT_MAXAGE_CONN, std::max(whole_seconds(options.keep_alive), 1L));
-  apply_tls(easy, options.tls);
   driver.apply_to(easy);
 }
 

@@ -103,4 +103,12 @@ Target resolve_url(const std::string& base, string_view reference) {
   return target;
 }
 
+std::string origin_of(const std::string& text) {
+  const UrlHandle url = parsed(text);
+  std::string origin = part(url, CURLUPART_SCHEME) + "://" + part(url, CURLUPART_HOST) + ":" +
+                       part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  std::transform(origin.begin(), origin.end(), origin.begin(), detail::to_lower);
+  return origin;
+}
+
 }  // namespace weir::net

@@ -19,4 +19,8 @@ struct Target {
 /// Spec: RFC 3986 section 5.2; RFC 9110 section 10.2.2; RFC 6454 section 5.
 Target resolve_url(const std::string& base, std::string_view reference);
 
+/// "scheme://host:port" of a URL that has passed check_url(), in lower case, the port always given.
+/// Throws std::bad_alloc. Spec: RFC 6454 section 6.2, but for the default port.
+std::string origin_of(const std::string& url);
+
 }  // namespace weir::net

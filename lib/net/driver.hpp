@@ -80,7 +80,7 @@ class Driver {
 };
 
 /// The libcurl driver. `trace` may be null, and must outlive it.
-/// Throws Error resource_exhausted or invalid_argument.
+/// Throws Error resource_exhausted, unsupported or invalid_argument.
 std::unique_ptr<Driver> make_curl_driver(const ClientOptions& options, TraceSink* trace = nullptr);
 
 /// Throws Error invalid_argument unless `url` is an absolute http or https URL with a host.

@@ -161,4 +161,11 @@ TEST_CASE("resolve_url: tells where https is left") {
   CHECK_FALSE(resolve_url("http://a/", "http://b/").leaves_https);
 }
 
+TEST_CASE("origin_of: scheme, host and port, in lower case, and nothing else") {
+  using weir::net::origin_of;
+  CHECK(origin_of("http://a") == "http://a:80");
+  CHECK(origin_of("HTTPS://user:word@Host.Example/path?x#y") == "https://host.example:443");
+  CHECK(origin_of("http://[::1]:8080/") == "http://[::1]:8080");
+}
+
 TEST_SUITE_END();
