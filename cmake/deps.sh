@@ -45,6 +45,8 @@ if [ $set_name != build ]; then
   header benchmark/benchmark.h libbenchmark-dev
   program nginx nginx-light
   program nghttpd nghttp2-server
+  program apache2 apache2-bin
+  program squid squid
   program spin spin
   program valgrind valgrind
 fi
@@ -74,11 +76,13 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root="sudo -n"
 fi
 
-# nginx is wanted as a program. Its package would start it on port 80, now and at each boot.
+# Servers are wanted as programs. Their packages would start them, now and at each boot.
 guard=
-new_nginx=
-case $missing in *nginx*) new_nginx=yes ;; esac
-if [ -n "$new_nginx" ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+new_services=
+for service in nginx squid; do
+  case $missing in *" $service"*) new_services="$new_services $service" ;; esac
+done
+if [ -n "$new_services" ] && [ ! -e /usr/sbin/policy-rc.d ]; then
   guard=/usr/sbin/policy-rc.d
   trap '$as_root rm -f "$guard"' EXIT
   trap 'exit 1' HUP INT TERM
@@ -97,7 +101,9 @@ apt update || echo "deps: apt-get update failed, trying with the lists at hand" 
 # shellcheck disable=SC2086
 apt install -y --no-install-recommends $missing || give_up "apt-get could not install them"
 
-if [ -n "$new_nginx" ] && [ -d /run/systemd/system ]; then
-  $as_root systemctl disable --now --quiet nginx || true
+if [ -n "$new_services" ] && [ -d /run/systemd/system ]; then
+  for service in $new_services; do
+    $as_root systemctl disable --now --quiet "$service" || true
+  done
 fi
 echo "deps: done"
