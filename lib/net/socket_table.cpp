@@ -30,6 +30,7 @@ int local_port_of(int socket) noexcept {
   sockaddr_storage own{};
   socklen_t size = sizeof own;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) != 0) return -1;
+  if (own.ss_family == AF_UNIX) return 0;  // as libcurl tells it
   if (own.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(own).sin_port);
   if (own.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(own).sin6_port);
   return -1;

@@ -259,6 +259,8 @@ TEST_SUITE("api") {
     CHECK(options_refusal({.memory_budget = 0}) == errc::invalid_argument);
     CHECK(options_refusal({.max_idle_connections = -1}) == errc::invalid_argument);
     CHECK(options_refusal({.max_idle_connections = 0}) == std::nullopt);
+    CHECK(options_refusal({.max_connections = -1}) == errc::invalid_argument);
+    CHECK(options_refusal({.max_connections_per_host = -1}) == errc::invalid_argument);
     CHECK(options_refusal({.keep_alive = -1ms}) == errc::invalid_argument);
     CHECK(options_refusal({.connect_timeout = -1ms}) == errc::invalid_argument);
     CHECK(options_refusal({.max_header_bytes = 0}) == errc::invalid_argument);

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -43,8 +44,11 @@ class UnixPeer {
     thread_.join();
   }
 
+  /// On the connection of the last request, which is idle; it has arrived when this returns.
+  void send(std::string_view text) const { ::send(last_, text.data(), text.size(), MSG_NOSIGNAL); }
+
  private:
-  void serve() const {
+  void serve() {
     for (;;) {
       const int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) return;
@@ -52,6 +56,7 @@ class UnixPeer {
       for (;;) {
         const std::string head = client.read_until("\r\n\r\n");
         if (head.empty()) break;
+        last_ = client.fd();
         client.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) +
                      "\r\n\r\n" + head);
       }
@@ -59,6 +64,7 @@ class UnixPeer {
   }
 
   Socket listener_;
+  std::atomic<int> last_{-1};
   std::thread thread_;
 };
 
@@ -103,6 +109,21 @@ TEST_CASE("unix_socket: requests to any host go there, over one connection, and 
   }
   CHECK(Client({.unix_socket = path}).fetch("http://other.invalid:99/").ok());
   ::unsetenv("http_proxy");
+}
+
+TEST_CASE("unix_socket: what comes after a response is not taken for the next one") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "socket";
+  const UnixPeer peer(path);
+  Client client({.unix_socket = path});
+  for (int i = 0; i < 5; ++i) {
+    Response response = client.fetch("http://docker/v1");
+    CHECK(response.status == 200);
+    CHECK(response.text().starts_with("GET "));
+    REQUIRE(eventually([&] { return client.stats().active == 0; }));
+    peer.send("HTTP/1.1 500 Forged\r\nContent-Length: 0\r\n\r\n");
+  }
+  CHECK(client.stats().connections_opened == 5);
 }
 
 TEST_CASE("unix_socket: where nobody listens it is connect_failed") {
