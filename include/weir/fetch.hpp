@@ -78,7 +78,8 @@ struct RequestInit {
   int max_redirects = 20;
 
   /// Over all redirects: from the call, or from the last byte of the request body if there is one,
-  /// to the final status line and headers. Not re-armed by a server that drips header lines. Zero:
+  /// to the final status line and headers. Until a body is begun with it counts from the call, too:
+  /// waiting for a connection is bounded. Not re-armed by a server that drips header lines. Zero:
   /// none.
   milliseconds headers_timeout{300'000};
   /// Longest silence between body bytes while we are willing to read. Does not run while the
@@ -261,7 +262,10 @@ struct ClientOptions {
   /// not used again; it is closed when next looked at, or when there are too many.
   int max_idle_connections = 100;
   milliseconds keep_alive{60'000};
-  /// For name lookup, TCP and TLS together.
+  /// For name lookup, TCP and TLS together, of each connection made. Zero: none. A host is looked
+  /// up once for all requests that ask for it meanwhile, and 16 hosts at once (each takes a
+  /// thread): waiting for that counts. A lookup goes on without those that wanted it; the client's
+  /// destruction does not wait for it.
   milliseconds connect_timeout{30'000};
 
   /// Limits on one response's header block; beyond: too_large.

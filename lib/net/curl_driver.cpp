@@ -83,6 +83,7 @@ CurlDriver::CurlDriver(const ClientOptions& options, TraceSink* trace)
       multi_(made<MultiHandle>(curl_multi_init())),
       limit_(options_.max_connections, options_.max_connections_per_host),
       now_(hub_->clock.now()) {
+  orphans_.reserve(LookupGate::kMost);
   set_up_multi();
   start_thread();
 }
@@ -177,7 +178,8 @@ bool CurlDriver::drive_until(flow::Channel& channel, flow::Hub::There there, Tim
 
 // Where much arrives at once, the reader and libcurl are faster side by side.
 Helm::Leave CurlDriver::how_to_leave(bool reader_comes) const noexcept {
-  const bool idle = active_.empty() && curl_due_ == TimePoint::max() && !sockets_.watches_any();
+  const bool idle = active_.empty() && lookups_.empty() && curl_due_ == TimePoint::max() &&
+                    !sockets_.watches_any();
   if (idle) return Helm::Leave::idle;
   const bool lend = reader_comes && active_.size() == 1 && moved_ <= kLittle;
   return lend ? Helm::Leave::lend : Helm::Leave::go_on;

@@ -17,6 +17,7 @@
 #include "net/driver.hpp"
 #include "net/event_loop.hpp"
 #include "net/helm.hpp"
+#include "net/lookup_gate.hpp"
 #include "net/socket_table.hpp"
 #include "net/spin_guard.hpp"
 
@@ -68,6 +69,7 @@ class CurlDriver final : public Driver {
   detail::TimePoint now() const noexcept { return now_; }  ///< When this turn began.
   SocketTable& sockets() noexcept { return sockets_; }
   CurlHandlePool& handles() noexcept { return handles_; }
+  LookupGate& lookups() noexcept { return lookups_; }
   /// The exchange's socket cannot be watched: it fails at the next turn.
   void lose_watch(CurlExchange& exchange) noexcept {
     exchange.lose_watch();
@@ -113,7 +115,10 @@ class CurlDriver final : public Driver {
   void fail_unwatched() WEIR_REQUIRES(hub_->io);
   void read_unread();
   void reap() WEIR_REQUIRES(hub_->io);
-  void use_other_connection(CurlExchange& exchange) WEIR_REQUIRES(hub_->io);
+  void use_other_connection(CurlExchange& exchange) noexcept WEIR_REQUIRES(hub_->io);
+  void end_lookup(CurlExchange& exchange, CURLcode result) noexcept WEIR_REQUIRES(hub_->io);
+  void serve_lookups() noexcept WEIR_REQUIRES(hub_->io);
+  void add_again(CurlExchange& exchange) noexcept WEIR_REQUIRES(hub_->io);
   void leave(CurlExchange& exchange) noexcept WEIR_REQUIRES(hub_->io);
   void expire_deadlines() WEIR_REQUIRES(hub_->io);
   void abort_all() WEIR_REQUIRES(hub_->io);
@@ -133,11 +138,13 @@ class CurlDriver final : public Driver {
   MultiHandle multi_;
   detail::Deadlines deadlines_;
   SpinGuard spin_guard_;
+  LookupGate lookups_;
   std::vector<std::unique_ptr<CurlExchange>> active_;
   ConnectionLimit limit_;
   std::vector<CurlExchange*> queued_;  // of the active ones, in the order in which they may start
   bool has_room_ = false;              // for some of them, perhaps
-  Helm::Inbox batch_;                  // empty, but its memory is kept
+  std::vector<std::unique_ptr<CurlExchange>> orphans_;  // at most LookupGate::kMost
+  Helm::Inbox batch_;                                   // empty, but its memory is kept
   detail::TimePoint now_;
   detail::TimePoint curl_due_ = detail::TimePoint::max();  // libcurl's timer
   bool watch_failed_ = false;                              // for some transfer, since the last look

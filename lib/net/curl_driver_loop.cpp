@@ -60,6 +60,7 @@ std::size_t CurlDriver::turn(std::span<const Event> ready) {
   drive(ready);
   reap();
   expire_deadlines();
+  if (!lookups_.empty()) serve_lookups();
   if (has_room_) start_queued();
   moved_ = hub_->bytes_received() - before;
   return hub_->flush();
@@ -161,6 +162,12 @@ void CurlDriver::reap() {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
     auto& exchange = *reinterpret_cast<CurlExchange*>(self);
     spin_guard_.progress();
+    if (exchange.looks_up()) end_lookup(exchange, message->data.result);
+    if (exchange.is_orphan()) continue;
+    if (exchange.held()) {
+      curl_multi_remove_handle(multi_.get(), exchange.easy());
+      continue;
+    }
     if (exchange.wants_other_connection() || exchange.may_go_again(message->data.result)) {
       use_other_connection(exchange);
       continue;
@@ -181,10 +188,42 @@ void CurlDriver::leave(CurlExchange& exchange) noexcept {
   cut(exchange);
 }
 
-void CurlDriver::use_other_connection(CurlExchange& exchange) {
+void CurlDriver::use_other_connection(CurlExchange& exchange) noexcept {
   curl_multi_remove_handle(multi_.get(), exchange.easy());
   curl_easy_setopt(exchange.easy(), CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(exchange.easy(), CURLOPT_FORBID_REUSE, forbid_reuse(options_));
+  exchange.forget_connection();
+  add_again(exchange);
+}
+
+/// A lookup that failed has failed for all who ask the same.
+void CurlDriver::end_lookup(CurlExchange& exchange, CURLcode result) noexcept {
+  const bool failed = result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_RESOLVE_PROXY;
+  if (failed && !exchange.lookup_over()) {
+    for (LookupSeeker* const other : lookups_.take_companions(exchange)) {
+      auto& companion = static_cast<CurlExchange&>(*other);
+      companion.share_lookup(exchange, result);
+      release(companion);
+    }
+  }
+  lookups_.leave(exchange);
+}
+
+/// At the end of the turn: after everything that may have ended a lookup.
+void CurlDriver::serve_lookups() noexcept {
+  lookups_.settle();
+  for (std::size_t i = orphans_.size(); i-- > 0;) {
+    if (orphans_[i]->looks_up()) continue;
+    curl_multi_remove_handle(multi_.get(), orphans_[i]->easy());
+    std::swap(orphans_[i], orphans_.back());
+    orphans_.pop_back();
+  }
+  while (LookupSeeker* const next = lookups_.next()) add_again(static_cast<CurlExchange&>(*next));
+}
+
+void CurlDriver::add_again(CurlExchange& exchange) noexcept {
+  exchange.prepare_again();
+  spin_guard_.progress();
   if (curl_multi_add_handle(multi_.get(), exchange.easy()) == CURLM_OK) return;
   exchange.complete(CURLE_OUT_OF_MEMORY);
   release(exchange);
@@ -199,9 +238,14 @@ void CurlDriver::expire_deadlines() {
 
 void CurlDriver::release(CurlExchange& exchange) noexcept {
   const std::size_t place = exchange.place;
-  curl_multi_remove_handle(multi_.get(), exchange.easy());
   forget_turn(exchange);
-  const auto gone = std::exchange(active_[place], nullptr);
+  auto gone = std::exchange(active_[place], nullptr);
+  if (gone->looks_up() && !gone->lookup_over()) {
+    gone->become_orphan();
+    orphans_.push_back(std::move(gone));
+  } else {
+    curl_multi_remove_handle(multi_.get(), gone->easy());
+  }
   if (place + 1 != active_.size()) {
     active_[place] = std::move(active_.back());
     active_[place]->place = place;
@@ -228,8 +272,11 @@ void CurlDriver::abort_all() {
   begin_new();
   while (!active_.empty()) {
     active_.back()->abort();
+    lookups_.leave(*active_.back());
     cut(*active_.back());
   }
+  for (const auto& orphan : orphans_) curl_multi_remove_handle(multi_.get(), orphan->easy());
+  orphans_.clear();
   multi_.reset();
   hub_->flush();
   hub_->close();

@@ -119,7 +119,8 @@ errc code_of(CURLcode code, std::string_view words, const Progress& progress) {
   if (is_proxy_failure(code, words, progress)) return errc::connect_failed;
   switch (code) {
     case CURLE_URL_MALFORMAT: return errc::invalid_argument;
-    case CURLE_COULDNT_RESOLVE_HOST: return errc::resolve_failed;
+    case CURLE_COULDNT_RESOLVE_HOST:  // asyn-thread.c: "getaddrinfo() thread failed to start"
+      return contains(words, "thread failed") ? errc::resource_exhausted : errc::resolve_failed;
     case CURLE_COULDNT_CONNECT:
     case CURLE_INTERFACE_FAILED: return errc::connect_failed;
     case CURLE_OPERATION_TIMEDOUT:  // the only libcurl timeout in use is the connect timeout

@@ -38,6 +38,7 @@ CurlExchange::CurlExchange(CurlDriver& driver, std::shared_ptr<Exchange> exchang
 }
 
 CurlExchange::~CurlExchange() {
+  driver_.lookups().leave(*this);
   driver_.deadlines().remove(*this);
   if (attached_) exchange_->attach(nullptr);
   if (!keep_handle_) return;
@@ -126,7 +127,7 @@ bool CurlExchange::fail_unwatched() noexcept {
 // HTTP/2 ended, or (7.88.1) the server said GOAWAY.
 bool CurlExchange::may_go_again(CURLcode result) const noexcept {
   return connection_ended(result, words_.data()) && !refused_ && sends_ == 1 && !head_.started() &&
-         is_reused() && is_idempotent(exchange_->request.method);
+         is_reused() && may_be_sent_again(exchange_->request);
 }
 
 void CurlExchange::conclude(CURLcode result) {

@@ -13,6 +13,7 @@
 #include "net/curl_handle.hpp"
 #include "net/curl_setup.hpp"
 #include "net/driver.hpp"
+#include "net/lookup_gate.hpp"
 #include "net/redirect.hpp"
 #include "net/request_trace.hpp"
 #include "net/response_head.hpp"
@@ -33,17 +34,22 @@ struct Journey {
 ///
 /// | phase      | ends with                     | deadline that runs                            |
 /// |------------|-------------------------------|-----------------------------------------------|
-/// | sending    | last byte of the request body | idle (since the last byte sent), if connected |
+/// | sending    | last byte of the request body | idle (since the last byte sent)               |
 /// | waiting    | the head is complete          | headers (since the call, or since `sending`)  |
 /// | body       | libcurl is done               | idle (since the last byte); while paused:     |
 /// |            |                               | consumer                                      |
 /// | discarding | libcurl is done, or the       | 200 ms, after the reader cancelled or a       |
 /// |            | deadline comes                | redirect's head; of a redirect headers, too   |
-/// In all phases but the last: total (since the call); connecting is timed by libcurl.
+/// In all phases but the last: total (since the call). Until libcurl has a connection, in the first
+/// two: headers (since the call), and connect, since libcurl began to look for one; not while the
+/// transfer waits for others to leave theirs.
+///
+/// If it ends while its host is being looked up, that goes on: it becomes an orphan, for those
+/// that ask for the same.
 ///
 /// Callbacks (curl_exchange_callbacks.cpp) run inside libcurl, throw nothing, and never add, remove
 /// or resume a transfer.
-class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
+class CurlExchange final : public flow::Producer, public detail::DeadlineNode, public LookupSeeker {
  public:
   /// Of the rest of a body that nobody wants, read to keep its connection.
   static constexpr std::uint64_t kDiscardBytes = std::uint64_t{64} << 10;
@@ -75,7 +81,10 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   /// The connection it was given must not be used, and was not. Asked once.
   bool wants_other_connection() noexcept { return std::exchange(wants_other_connection_, false); }
   /// Its connection's socket, as far as is known.
-  void use_socket(curl_socket_t socket) noexcept { socket_ = socket; }
+  void use_socket(curl_socket_t socket) noexcept {
+    socket_ = socket;
+    note_connecting();
+  }
   /// It cannot be watched.
   void lose_watch() noexcept { unwatched_ = true; }
   /// True if that happened: the transfer has failed.
@@ -87,6 +96,20 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   }
   /// Not processed by the server, and to be sent once more over another connection.
   bool may_go_again(CURLcode result) const noexcept;
+  /// Before it is given to libcurl again: another connection, or a lookup at last.
+  void prepare_again() noexcept;
+  void forget_connection() noexcept {
+    connected_ = false;
+    connecting_ = detail::TimePoint::max();
+  }
+
+  bool lookup_over() const noexcept override { return lookup_time() != lookup_time_; }
+  /// The lookup of `front` failed, which was for this one too.
+  void share_lookup(const CurlExchange& front, CURLcode result) noexcept;
+  /// Leaves the Channel, and stays for its lookup. It must not be released before that is over,
+  /// but by a driver that goes.
+  void become_orphan() noexcept;
+  bool is_orphan() const noexcept { return orphan_; }
 
   void resume_transfer() override;
   void cancel_transfer() override;
@@ -119,6 +142,8 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   std::size_t on_body(Bytes data);
   bool finishes_early() noexcept;
   bool sent_all() const noexcept;
+  bool on_lookup();
+  curl_off_t lookup_time() const noexcept;
   int on_request(int local_port);
   int refuse(errc code, const char* why);
   bool is_reused() const noexcept;
@@ -139,7 +164,9 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   // Deadlines.
   detail::TimePoint deadline() const noexcept;
   detail::TimePoint head_deadline() const noexcept;
-  void rearm();
+  detail::TimePoint connect_deadline() const noexcept;
+  void note_connecting() noexcept;
+  void rearm() noexcept;
   void notice_reading(detail::TimePoint now);
   Failure overdue(detail::TimePoint now) const;
 
@@ -165,8 +192,11 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode {
   curl_off_t sent_ = 0;         // bytes of the request body
   std::optional<Hop> hop_;      // where the redirect that it met leads
   bool attached_ = true;        // to the Channel
-  bool waits_ = false;
-  detail::TimePoint begun_;         // when libcurl got it, from which it counts the times it tells
+  bool waits_ = false;          // for its turn
+  bool orphan_ = false;
+  curl_off_t lookup_time_ = 0;  // before the lookup under way
+  detail::TimePoint begun_;     // when libcurl got it, from which it counts the times it tells
+  detail::TimePoint connecting_ = detail::TimePoint::max();  // since when
   detail::TimePoint progressed_;    // since when the idle, headers or consumer deadline counts
   std::optional<Failure> refused_;  // why a callback stopped the transfer
   std::array<char, CURL_ERROR_SIZE> words_{};

@@ -40,6 +40,10 @@ struct CurlCallbacks {
     return guarded(exchange, CURL_PREREQFUNC_ABORT,
                    [&] { return exchange.on_request(local_port); });
   }
+  static int lookup(void*, void*, void* self) noexcept {
+    auto& exchange = *static_cast<CurlExchange*>(self);
+    return guarded(exchange, 1, [&] { return exchange.on_lookup() ? 0 : 1; });
+  }
   static int progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) noexcept {
     auto& exchange = *static_cast<CurlExchange*>(self);
     return guarded(exchange, 1, [&] {
@@ -52,6 +56,7 @@ struct CurlCallbacks {
 void CurlExchange::set_functions(CURL* easy) {
   set_option(easy, CURLOPT_HEADERFUNCTION, &CurlCallbacks::header);
   set_option(easy, CURLOPT_WRITEFUNCTION, &CurlCallbacks::body);
+  set_option(easy, CURLOPT_RESOLVER_START_FUNCTION, &CurlCallbacks::lookup);
   set_option(easy, CURLOPT_PREREQFUNCTION, &CurlCallbacks::request);
   set_option(easy, CURLOPT_XFERINFOFUNCTION, &CurlCallbacks::progress);
 }
@@ -61,6 +66,7 @@ void CurlExchange::set_data() {
   set_option(easy(), CURLOPT_ERRORBUFFER, words_.data());
   set_option(easy(), CURLOPT_HEADERDATA, this);
   set_option(easy(), CURLOPT_WRITEDATA, this);
+  set_option(easy(), CURLOPT_RESOLVER_START_DATA, this);
   set_option(easy(), CURLOPT_PREREQDATA, this);
   if (phase_ != Phase::sending) return;
   set_option(easy(), CURLOPT_NOPROGRESS, 0L);
@@ -177,6 +183,7 @@ bool CurlExchange::sent_all() const noexcept {
 // connection closed without a byte of response. Once is right, on a new connection, and only for
 // what may be done twice. It also does so after a 417, whose head the caller has by then.
 int CurlExchange::on_request(int local_port) {
+  if (orphan_) return CURL_PREREQFUNC_ABORT;
   if (head_.complete() && exchange_->head.length == received_) {
     finished_ = true;
     return CURL_PREREQFUNC_ABORT;
@@ -186,7 +193,7 @@ int CurlExchange::on_request(int local_port) {
                   "libcurl dropped this response's body to send the request again");
   }
   const bool repeated = sends_ > 0;
-  if (repeated && (sends_ > 1 || !is_idempotent(exchange_->request.method))) {
+  if (repeated && (sends_ > 1 || !may_be_sent_again(exchange_->request))) {
     return refuse(errc::connection_lost,
                   "the connection closed before a response, and the request was not sent again");
   }

@@ -30,14 +30,28 @@ TimePoint CurlExchange::head_deadline() const noexcept {
                   after(sent ? progressed_ : journey_.asked, request.headers_timeout));
 }
 
+TimePoint CurlExchange::connect_deadline() const noexcept {
+  // No point in time is further away than that.
+  constexpr milliseconds kLongest = std::chrono::hours(24 * 365 * 10);
+  if (connected_ || connecting_ == TimePoint::max()) return TimePoint::max();
+  return after(connecting_, std::min(driver_.options().connect_timeout, kLongest));
+}
+
+/// libcurl looks up the host, or has a socket: it is no longer kept waiting for a connection.
+void CurlExchange::note_connecting() noexcept {
+  if (connected_ || connecting_ != TimePoint::max()) return;
+  connecting_ = driver_.now();
+  if (!orphan_) rearm();
+}
+
 TimePoint CurlExchange::deadline() const noexcept {
   const Request& request = exchange_->request;
   const TimePoint total = after(journey_.started, request.total_timeout);
   switch (phase_) {
     case Phase::sending:
-      if (waits_) return head_deadline();
-      return connected_ ? std::min(total, after(progressed_, request.idle_timeout)) : total;
-    case Phase::waiting: return head_deadline();
+      if (connected_) return std::min(total, after(progressed_, request.idle_timeout));
+      return std::min(head_deadline(), connect_deadline());
+    case Phase::waiting: return std::min(head_deadline(), connect_deadline());
     case Phase::body:
       return std::min(total, after(progressed_, exchange_->paused() ? request.consumer_timeout
                                                                     : request.idle_timeout));
@@ -48,7 +62,7 @@ TimePoint CurlExchange::deadline() const noexcept {
 }
 
 // Deadlines mostly move away, which is noticed when they come up; only a nearer one is set.
-void CurlExchange::rearm() {
+void CurlExchange::rearm() noexcept {
   const TimePoint next = deadline();
   if (next < due()) driver_.deadlines().set(*this, next);
 }
@@ -82,7 +96,9 @@ Failure CurlExchange::overdue(TimePoint now) const {
     failure.detail = named("consumer_timeout", request.consumer_timeout);
   } else if (waits_) {
     failure.detail = named("headers_timeout", request.headers_timeout) + ": no connection was free";
-  } else if (phase_ == Phase::waiting || hop_) {
+  } else if (connect_deadline() <= now && phase_ != Phase::body && !hop_) {
+    failure.detail = named("connect_timeout", driver_.options().connect_timeout);
+  } else if (phase_ == Phase::waiting || hop_ || !connected_) {
     failure.detail = named("headers_timeout", request.headers_timeout);
   } else {
     failure.detail = named("idle_timeout", request.idle_timeout);

@@ -22,10 +22,13 @@ long whole_seconds(milliseconds time) {
   return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(time).count());
 }
 
-// libcurl reads 0 as its own 300 s; ours means none.
+// Ours comes first (curl_exchange_deadlines.cpp); by its own, libcurl divides the time between a
+// host's addresses. It reads 0 as 300 s; ours means none.
 long connect_timeout(milliseconds limit) {
+  constexpr milliseconds::rep kLater = 250;
   constexpr milliseconds::rep kLongest = std::numeric_limits<std::int32_t>::max();
-  return static_cast<long>(limit.count() == 0 ? kLongest : std::min(limit.count(), kLongest));
+  const bool none = limit.count() == 0 || limit.count() > kLongest - kLater;
+  return static_cast<long>(none ? kLongest : limit.count() + kLater);
 }
 
 // Also for an empty body: RFC 9110 section 8.6 wants Content-Length: 0 from these methods.
@@ -177,6 +180,10 @@ void apply_version(CURL* easy, const VersionPlan& plan, const ClientOptions& opt
 
 bool may_share_handle(const Request& request, const VersionPlan& plan) noexcept {
   return !plan.may_be_http2 && request.url.find('@') == std::string::npos;
+}
+
+bool may_be_sent_again(const Request& request) noexcept {
+  return is_idempotent(request.method) && (!request.has_body || request.replayable);
 }
 
 bool is_idempotent(std::string_view method) noexcept {

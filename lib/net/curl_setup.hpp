@@ -62,5 +62,7 @@ bool may_share_handle(const Request& request, const VersionPlan& plan) noexcept;
 
 /// May be sent twice with the effect of once. Spec: RFC 9110 section 9.2.2.
 bool is_idempotent(std::string_view method) noexcept;
+/// That, and its body is still there. What a connection that closed without an answer allows.
+bool may_be_sent_again(const Request& request) noexcept;
 
 }  // namespace weir::net

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -16,10 +17,16 @@ std::mutex mutex;
 std::condition_variable changed;
 bool slow = false;          // guarded by mutex
 bool takes_signals = true;  // guarded by mutex
+struct Counts {
+  std::size_t begun = 0;
+  std::size_t under_way = 0;
+  std::size_t most = 0;
+} counts;  // guarded by mutex
 
 void set_slow(bool now) {
   const std::lock_guard lock(mutex);
   slow = now;
+  if (now) counts = {.begun = 0, .under_way = counts.under_way, .most = counts.under_way};
   changed.notify_all();
 }
 
@@ -28,7 +35,10 @@ void wait_while_slow() {
   ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
   std::unique_lock lock(mutex);
   takes_signals = ::sigismember(&blocked, SIGUSR1) == 0;
+  ++counts.begun;
+  counts.most = std::max(counts.most, ++counts.under_way);
   changed.wait(lock, [] { return !slow; });
+  --counts.under_way;
 }
 
 }  // namespace
@@ -38,6 +48,21 @@ namespace weir::test {
 bool lookup_takes_signals() noexcept {
   const std::lock_guard lock(mutex);
   return takes_signals;
+}
+
+std::size_t SlowLookups::begun() noexcept {
+  const std::lock_guard lock(mutex);
+  return counts.begun;
+}
+
+std::size_t SlowLookups::under_way() noexcept {
+  const std::lock_guard lock(mutex);
+  return counts.under_way;
+}
+
+std::size_t SlowLookups::most_at_once() noexcept {
+  const std::lock_guard lock(mutex);
+  return counts.most;
 }
 
 SlowLookups::SlowLookups() noexcept { set_slow(true); }
@@ -57,7 +82,10 @@ extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char* no
     wait_while_slow();
     return EAI_NONAME;
   }
-  const int count = name == weir::test::kTwoAddresses    ? 2
+  const bool in_zone = name.ends_with(weir::test::kSlowZone);
+  if (in_zone) wait_while_slow();
+  const int count = in_zone                              ? 1
+                    : name == weir::test::kTwoAddresses  ? 2
                     : name == weir::test::kNineAddresses ? 9
                                                          : 0;
   if (count == 0) return real(node, service, hints, result);

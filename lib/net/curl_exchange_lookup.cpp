@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/ascii.hpp"
+#include "net/curl_driver.hpp"
+#include "net/curl_exchange.hpp"
+
+// What of a CurlExchange has to do with looking up its host: the driver's LookupGate decides
+// when it may.
+
+namespace weir::net {
+
+namespace {
+
+/// libcurl answers these itself: addresses, and the names of this machine.
+bool needs_no_lookup(std::string_view host) noexcept {
+  if (host.starts_with('[') || host == "localhost" || host.ends_with(".localhost")) return true;
+  const auto in_address = [](char c) { return c == '.' || detail::is_digit(c); };
+  return std::count(host.begin(), host.end(), '.') == 3 &&
+         std::all_of(host.begin(), host.end(), in_address);
+}
+
+/// What libcurl keeps an answer for: `host:port`. Empty: nothing is looked up.
+std::string lookup_key(const std::string& url) {
+  const auto parsed = made<UrlHandle>(curl_url());
+  const auto part = [&](CURLUPart which) {
+    char* text = nullptr;
+    const CURLUcode result = curl_url_get(parsed.get(), which, &text, CURLU_DEFAULT_PORT);
+    if (result == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
+    const CurlText owned(text);
+    return std::string(text != nullptr ? text : "");
+  };
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), kUrlFlags) != CURLUE_OK)
+    throw std::bad_alloc();  // libcurl has parsed it
+  std::string key = part(CURLUPART_HOST);
+  for (char& c : key) c = detail::to_lower(c);
+  return needs_no_lookup(key) ? "" : key + ":" + part(CURLUPART_PORT);
+}
+
+}  // namespace
+
+// libcurl has neither an idle connection nor the addresses: it is about to make a thread.
+bool CurlExchange::on_lookup() {
+  note_connecting();
+  if (orphan_) return false;
+  std::string key = lookup_key(exchange_->request.url);
+  if (key.empty()) return true;
+  lookup_time_ = lookup_time();
+  return driver_.lookups().enter(*this, std::move(key));
+}
+
+/// Grows with each lookup of this transfer that succeeds.
+curl_off_t CurlExchange::lookup_time() const noexcept {
+  curl_off_t time = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_NAMELOOKUP_TIME_T, &time);
+  return time;
+}
+
+void CurlExchange::share_lookup(const CurlExchange& front, CURLcode result) noexcept {
+  words_ = front.words_;
+  complete(result);
+}
+
+void CurlExchange::prepare_again() noexcept {
+  words_[0] = '\0';
+  begun_ = driver_.now();
+}
+
+void CurlExchange::become_orphan() noexcept {
+  orphan_ = true;
+  phase_ = Phase::discarding;
+  driver_.deadlines().remove(*this);
+  if (std::exchange(attached_, false)) exchange_->attach(nullptr);
+  // Whoever asks for the same host goes on waiting, and the thread is accounted for.
+  constexpr long kLongest = std::numeric_limits<std::int32_t>::max();
+  curl_easy_setopt(easy_.get(), CURLOPT_CONNECTTIMEOUT_MS, kLongest);
+}
+
+}  // namespace weir::net
