@@ -113,6 +113,8 @@ void CurlDriver::add(const std::shared_ptr<Exchange>& exchange, const Journey& j
 
 void CurlDriver::drive(std::span<const Event> ready) {
   for (const Event& event : ready) {
+    // What follows much work is not dated before it: its idle deadline would come too soon.
+    if (&event != &ready.front()) now_ = hub_->clock.now();
     spin_guard_.progress();
     drive(event.fd, (event.readable ? CURL_CSELECT_IN : 0) |
                         (event.writable ? CURL_CSELECT_OUT : 0) |
@@ -213,7 +215,7 @@ void CurlDriver::end_lookup(CurlExchange& exchange, CURLcode result) noexcept {
 void CurlDriver::serve_lookups() noexcept {
   lookups_.settle();
   for (std::size_t i = orphans_.size(); i-- > 0;) {
-    if (orphans_[i]->looks_up()) continue;
+    if (orphans_[i]->keeps_looking()) continue;
     curl_multi_remove_handle(multi_.get(), orphans_[i]->easy());
     std::swap(orphans_[i], orphans_.back());
     orphans_.pop_back();
@@ -240,7 +242,7 @@ void CurlDriver::release(CurlExchange& exchange) noexcept {
   const std::size_t place = exchange.place;
   forget_turn(exchange);
   auto gone = std::exchange(active_[place], nullptr);
-  if (gone->looks_up() && !gone->lookup_over()) {
+  if (gone->keeps_looking()) {
     gone->become_orphan();
     orphans_.push_back(std::move(gone));
   } else {

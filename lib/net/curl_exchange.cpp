@@ -133,6 +133,9 @@ bool CurlExchange::may_go_again(CURLcode result) const noexcept {
 void CurlExchange::conclude(CURLcode result) {
   if (finished_) return end();
   if (refused_) return fail(std::move(*refused_));
+  // In one long call of libcurl: ours had passed before.
+  if (result == CURLE_OPERATION_TIMEDOUT && deadline() <= exchange_->hub()->clock.now())
+    return fail(overdue());
   // Its way of saying that a header line has more than 100 KiB (CURL_MAX_HTTP_HEADER).
   const bool long_line =
       result == CURLE_OUT_OF_MEMORY && !out_of_memory_ && connected_ && !head_.complete();

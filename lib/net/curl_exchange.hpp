@@ -104,6 +104,8 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   }
 
   bool lookup_over() const noexcept override { return lookup_time() != lookup_time_; }
+  /// Its lookup is under way, and its end will be noticed.
+  bool keeps_looking() const noexcept { return looks_up() && !lookup_over() && !unwatched_; }
   /// The lookup of `front` failed, which was for this one too.
   void share_lookup(const CurlExchange& front, CURLcode result) noexcept;
   /// Leaves the Channel, and stays for its lookup. It must not be released before that is over,
@@ -168,7 +170,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   void note_connecting() noexcept;
   void rearm() noexcept;
   void notice_reading(detail::TimePoint now);
-  Failure overdue(detail::TimePoint now) const;
+  Failure overdue() const;
 
   CurlDriver& driver_;
   const std::shared_ptr<Exchange> exchange_;

@@ -81,22 +81,24 @@ bool CurlExchange::expire(TimePoint now) noexcept {
     return false;
   }
   const bool failed = phase_ != Phase::discarding || (hop_ && head_deadline() <= now);
-  if (failed) report(*exchange_, journey_.trace, [&] { fail(overdue(now)); });
+  if (failed) report(*exchange_, journey_.trace, [&] { fail(overdue()); });
   if (failed) hop_.reset();  // also without memory for words
   return true;
 }
 
-Failure CurlExchange::overdue(TimePoint now) const {
+/// Of several that have passed, the first counts.
+Failure CurlExchange::overdue() const {
+  const TimePoint passed = phase_ == Phase::discarding ? head_deadline() : deadline();
   const Request& request = exchange_->request;
   Failure failure{.code = errc::timed_out};
-  if (after(journey_.started, request.total_timeout) <= now) {
+  if (after(journey_.started, request.total_timeout) == passed) {
     failure.detail = named("total_timeout", request.total_timeout);
   } else if (phase_ == Phase::body && exchange_->paused()) {
     failure.code = errc::consumer_stalled;
     failure.detail = named("consumer_timeout", request.consumer_timeout);
   } else if (waits_) {
     failure.detail = named("headers_timeout", request.headers_timeout) + ": no connection was free";
-  } else if (connect_deadline() <= now && phase_ != Phase::body && !hop_) {
+  } else if (connect_deadline() == passed) {
     failure.detail = named("connect_timeout", driver_.options().connect_timeout);
   } else if (phase_ == Phase::waiting || hop_ || !connected_) {
     failure.detail = named("headers_timeout", request.headers_timeout);

@@ -168,6 +168,22 @@ TEST_CASE(
   CHECK(requests_of(server) == before + 2);
 }
 
+TEST_CASE("CurlDriver: a PUT is sent again only if its body is still there") {
+  const Firehose server;
+  for (const bool replayable : {true, false}) {
+    CAPTURE(replayable);
+    DriverFixture driver;
+    REQUIRE(driver.run(get(server.url("/status/200"))).status == 200);
+    const auto before = requests_of(server);
+    auto what = post(server.url("/close?reused=1"), "order");
+    what.method = "PUT";
+    what.replayable = replayable;
+    const Outcome got = driver.run(std::move(what));
+    CHECK(got.error == (replayable ? std::nullopt : std::optional(errc::connection_lost)));
+    CHECK(requests_of(server) == before + (replayable ? 2U : 1U));
+  }
+}
+
 TEST_CASE("CurlDriver: nothing is sent again after a byte of the response") {
   const Firehose server;
   DriverFixture driver;
