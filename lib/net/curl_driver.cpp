@@ -114,8 +114,7 @@ void CurlDriver::set_up_multi() {
   set_multi(multi, CURLMOPT_TIMERFUNCTION, &DriverCallbacks::timer);
   set_multi(multi, CURLMOPT_TIMERDATA, this);
   set_multi(multi, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
-  // Of no more transfers than that it closes idle connections to make room; none ever waits.
-  set_multi(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(options_.max_connections));
+  set_multi(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 0L);  // follow_active() may set another
   set_multi(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
   follow_active();
   if (!quirks_.share_tls_sessions) return;

@@ -268,6 +268,11 @@ void CurlDriver::follow_active() {
   const auto limit =
       static_cast<long>(active_.size() - queued_.size()) + options_.max_idle_connections;
   curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, std::max(limit, 1L));
+  if (options_.max_connections == 0) return;
+  // Of no more than the transfers that run may need, so that it closes idle ones to make room; but
+  // none ever waits in libcurl, for orphans least of all.
+  const auto most = options_.max_connections + static_cast<long>(orphans_.size());
+  curl_multi_setopt(multi_.get(), CURLMOPT_MAX_TOTAL_CONNECTIONS, most);
 }
 
 void CurlDriver::abort_all() {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <limits>
-#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "base/ascii.hpp"
 #include "net/curl_driver.hpp"
 #include "net/curl_exchange.hpp"
+#include "net/curl_url.hpp"
 
 // What of a CurlExchange has to do with looking up its host: the driver's LookupGate decides
 // when it may.
@@ -24,21 +24,12 @@ bool needs_no_lookup(std::string_view host) noexcept {
          std::all_of(host.begin(), host.end(), in_address);
 }
 
-/// What libcurl keeps an answer for: `host:port`. Empty: nothing is looked up.
-std::string lookup_key(const std::string& url) {
-  const auto parsed = made<UrlHandle>(curl_url());
-  const auto part = [&](CURLUPart which) {
-    char* text = nullptr;
-    const CURLUcode result = curl_url_get(parsed.get(), which, &text, CURLU_DEFAULT_PORT);
-    if (result == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
-    const CurlText owned(text);
-    return std::string(text != nullptr ? text : "");
-  };
-  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), kUrlFlags) != CURLUE_OK)
-    throw std::bad_alloc();  // libcurl has parsed it
-  std::string key = part(CURLUPART_HOST);
-  for (char& c : key) c = detail::to_lower(c);
-  return needs_no_lookup(key) ? "" : key + ":" + part(CURLUPART_PORT);
+/// What libcurl keeps an answer for. Empty: nothing is looked up. Through a proxy it is the proxy's
+/// name, or for SOCKS the host's; so neither is asked for more often than this.
+std::string lookup_key(const std::string& url, bool has_proxy) {
+  const std::string origin = origin_of(url);
+  const std::string key = origin.substr(origin.find("//") + 2);
+  return needs_no_lookup(key.substr(0, key.rfind(':'))) && !has_proxy ? "" : key;
 }
 
 }  // namespace
@@ -47,7 +38,7 @@ std::string lookup_key(const std::string& url) {
 bool CurlExchange::on_lookup() {
   note_connecting();
   if (orphan_) return false;
-  std::string key = lookup_key(exchange_->request.url);
+  std::string key = lookup_key(exchange_->request.url, driver_.route().has_proxy());
   if (key.empty()) return true;
   lookup_time_ = lookup_time();
   return driver_.lookups().enter(*this, std::move(key));
