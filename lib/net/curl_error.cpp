@@ -21,10 +21,12 @@ constexpr std::string_view kNghttp2 = "nghttp2";
 constexpr int kTooLarge = 100;
 
 // Why an HTTP/2 stream was closed, by RFC 9113's names: reasons that find no fault with the other
-// side's framing. libcurl's and nghttp2's own complaints name none of them.
+// side's framing. libcurl's and nghttp2's own complaints name none of them. The last is libcurl's
+// name for NO_ERROR before a response.
 bool names_other_reason(std::string_view words) {
-  for (const auto* reason : {"NO_ERROR", "INTERNAL_ERROR", "SETTINGS_TIMEOUT", "REFUSED_STREAM",
-                             "CANCEL", "CONNECT_ERROR", "ENHANCE_YOUR_CALM"}) {
+  for (const auto* reason :
+       {"NO_ERROR", "INTERNAL_ERROR", "SETTINGS_TIMEOUT", "REFUSED_STREAM", "CANCEL",
+        "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "HTTP_1_1_REQUIRED", "closed cleanly, but"}) {
     if (contains(words, reason)) return true;
   }
   return false;
@@ -102,6 +104,8 @@ errc of_transfer(CURLcode code, std::string_view words, const Progress& progress
     case CURLE_RECV_ERROR:
       // http2.c on one head: nghttp2's limit, and its own (the only thing its callbacks refuse).
       if (contains(words, "CONTINUATION") || contains(words, "callback")) return errc::too_large;
+      // http_chunks.c: a trailer of more than 4 KiB (DYN_H1_TRAILER).
+      if (contains(words, "Out of memory in chunked")) return errc::too_large;
       // http_chunks.c: every complaint about chunks says so. http2.c: nghttp2 refused what came.
       if (contains(words, "chunk") || contains(words, "mem_recv")) return errc::protocol_error;
       break;

@@ -140,7 +140,8 @@ void CurlExchange::conclude(CURLcode result) {
   const bool long_line =
       result == CURLE_OUT_OF_MEMORY && !out_of_memory_ && connected_ && !head_.complete();
   if (long_line)
-    return fail({.code = errc::too_large, .detail = "max_header_bytes: a line too long"});
+    return fail({.code = errc::too_large,
+                 .detail = "max_header_bytes: libcurl reads no line of more than 102400 bytes"});
   if (out_of_memory_ || result == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
   if (result != CURLE_OK) {
     return fail(failure_of(result, words_.data(), progress()));

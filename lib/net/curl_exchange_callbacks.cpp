@@ -101,6 +101,7 @@ void CurlExchange::take_head() {
   head.version = head_.version();
   head.timings = timings();
   const bool bodiless = request.method == "HEAD" || head.status == 204 || head.status == 304;
+  if (head_.must_close()) forbid_reuse();
   head.length = bodiless ? std::optional<std::uint64_t>{0} : head_.length();
 }
 

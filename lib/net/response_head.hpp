@@ -41,9 +41,13 @@ class ResponseHead {
   /// What the status line says: http1 (any 1.x), or http2, the way libcurl writes it.
   HttpVersion version() const noexcept { return version_; }
   Headers& fields() noexcept { return fields_; }
-  Headers& trailers() noexcept { return trailers_; }  ///< What followed the body.
+  /// What followed the body, without the fields that are not allowed there.
+  Headers& trailers() noexcept { return trailers_; }
   /// The body's length if Content-Length says it and nothing overrides it (RFC 9112 section 6.3).
   std::optional<std::uint64_t> length() const noexcept { return length_; }
+  /// Its connection must carry no other response: two framings were given, or one that HTTP/1.0
+  /// does not have. Spec: RFC 9112 section 6.1.
+  bool must_close() const noexcept { return must_close_; }
   const Failure& failure() const noexcept { return failure_; }
 
  private:
@@ -63,6 +67,9 @@ class ResponseHead {
   HttpVersion version_ = HttpVersion::http1;
   bool in_block_ = false;
   bool complete_ = false;
+  bool dropped_ = false;  // the last field
+  bool one_zero_ = false;
+  bool must_close_ = false;
   Headers fields_;
   Headers trailers_;
   std::optional<std::uint64_t> length_;

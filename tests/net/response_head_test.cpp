@@ -112,7 +112,9 @@ TEST_CASE("ResponseHead: malformed heads are protocol errors") {
       {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "Content-Length: 6\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: -1\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: 9223372036854775808\r\n", "\r\n"},
-      {"HTTP/1.1 200 OK\r\n", "Content-Length: 5, 5\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Content-Length: 5, 6\r\n", "\r\n"},
+      {"HTTP/1.1 200 OK\r\n", "Content-Length: 5,\r\n", "\r\n"},
+      {"HTTP/1.1 200 O\rK\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", " 5\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Transfer-Encoding:\r\n", " chunked\r\n", "\r\n"},
       {"HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked, gzip\r\n", "\r\n"},
@@ -134,6 +136,37 @@ TEST_CASE("ResponseHead: Content-Length does not count beside Transfer-Encoding"
        {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "\r\n"});
   CHECK(head.complete());
   CHECK_FALSE(head.length().has_value());
+}
+
+TEST_CASE("ResponseHead: Content-Length may say the same several times") {
+  for (const char* value : {"5", "5, 5", "5,5\t,5"}) {
+    CAPTURE(value);
+    auto head = roomy();
+    feed(head, {"HTTP/1.1 200 OK\r\n", std::string("Content-Length: ") + value + "\r\n"});
+    CHECK(feed(head, {"Content-Length: 5\r\n", "\r\n"}) == Step::complete);
+    CHECK(head.length() == 5);
+    CHECK_FALSE(head.must_close());
+  }
+}
+
+TEST_CASE("ResponseHead: two framings, or one of another version, end the connection") {
+  const auto must_close = [](const std::vector<std::string>& lines) {
+    auto head = roomy();
+    CHECK(feed(head, lines) == Step::complete);
+    return head.must_close();
+  };
+  CHECK_FALSE(must_close({"HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n", "\r\n"}));
+  CHECK(must_close({"HTTP/1.0 200 OK\r\n", "Transfer-Encoding: chunked\r\n", "\r\n"}));
+  CHECK(must_close(
+      {"HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "\r\n"}));
+}
+
+TEST_CASE("ResponseHead: fields that trailers must not have are dropped, folded lines with them") {
+  auto head = roomy();
+  feed(head, {"HTTP/1.1 200 OK\r\n", "\r\n"});
+  CHECK(feed(head, {"content-length: 5\r\n", " folded\r\n", "A: b\r\n", "SET-COOKIE: c\r\n",
+                    "\tfolded\r\n", "\r\n"}) == Step::more);
+  CHECK(head.trailers() == weir::Headers{{"A", "b"}});
 }
 
 TEST_CASE("ResponseHead: limits hold while lines arrive, interim responses included") {
