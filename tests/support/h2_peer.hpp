@@ -1,14 +1,8 @@
 #pragma once
 
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -17,6 +11,7 @@
 
 #include "harness/tls.hpp"
 #include "support/listener.hpp"
+#include "support/peer_stream.hpp"
 
 namespace weir::test {
 
@@ -57,14 +52,7 @@ class H2Peer {
   static constexpr std::uint8_t kEndHeaders = 4;
 
   /// `tls` may be null.
-  H2Peer(Socket socket, harness::TlsContext* tls)
-      : socket_(std::move(socket)),
-        stream_(tls != nullptr ? tls->accept(socket_.fd())
-                               : std::make_unique<harness::PlainStream>(socket_.fd())) {
-    const int at_once = 1;
-    ::setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
-    ::fcntl(socket_.fd(), F_SETFL, O_NONBLOCK);
-  }
+  H2Peer(Socket socket, harness::TlsContext* tls) : stream_(std::move(socket), tls) {}
 
   /// Waits for the next request's head; its stream.
   std::uint32_t request() { return wait(kHeaders).stream; }
@@ -87,15 +75,16 @@ class H2Peer {
     try {
       for (;;) next();
     } catch (const std::runtime_error&) {
-      if (!ended_) throw;
+      if (!stream_.ended()) throw;
     }
   }
 
-  void send(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload) {
+  /// False once the client has closed.
+  bool send(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload) {
     std::string frame = number(payload.size(), 3);
     frame.push_back(static_cast<char>(type));
     frame.push_back(static_cast<char>(flags));
-    write(frame.append(number(stream, 4)).append(payload));
+    return write(frame.append(number(stream, 4)).append(payload));
   }
   void head(std::uint32_t stream, int status, const Fields& fields = {}, bool end = false) {
     std::string block = literal(":status", std::to_string(status));
@@ -121,20 +110,9 @@ class H2Peer {
   void goaway(std::uint32_t last, H2Error why = H2Error::none) {
     send(kGoaway, 0, 0, number(last, 4).append(number(static_cast<std::uint32_t>(why), 4)));
   }
-  void ping() { send(kPing, 0, 0, "12345678"); }
-  void write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-      const auto sent = stream_->write(std::span(&part, 1));
-      if (sent.status == harness::IoResult::Status::closed) return;
-      if (sent.status == harness::IoResult::Status::blocked) wait_until_ready(POLLOUT);
-      bytes.remove_prefix(sent.bytes);
-    }
-  }
-  void close() {
-    stream_->finish();
-    socket_.close();
-  }
+  bool ping() { return send(kPing, 0, 0, "12345678"); }
+  bool write(std::string_view bytes) { return stream_.write(bytes); }
+  void close(PeerStream::End how = PeerStream::End::fin) { stream_.end(how); }
 
   static std::string number(std::uint64_t value, int bytes) {
     std::string text;
@@ -174,18 +152,18 @@ class H2Peer {
   }
   void begin() {
     const std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    if (take(preface.size()) != preface) throw std::runtime_error("no HTTP/2 preface");
+    if (stream_.read(preface.size()) != preface) throw std::runtime_error("no HTTP/2 preface");
     begun_ = true;
     send(kSettings, 0, 0, {});
   }
   Frame next() {
     if (!begun_) begin();
-    const std::string header = take(9);
+    const std::string header = stream_.read(9);
     const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(header[at]); };
     const std::size_t size = std::size_t{byte(0)} << 16 | std::size_t{byte(1)} << 8 | byte(2);
     Frame frame{.type = byte(3), .flags = byte(4)};
     for (std::size_t at = 5; at < 9; ++at) frame.stream = frame.stream << 8 | byte(at);
-    frame.payload = take(size);
+    frame.payload = stream_.read(size);
     const bool wants_answer = frame.type == kSettings || frame.type == kPing;
     if (wants_answer && !is_answer(frame)) {
       send(frame.type, kAck, 0, frame.type == kPing ? frame.payload : std::string_view{});
@@ -195,30 +173,9 @@ class H2Peer {
   static bool is_answer(const Frame& frame) noexcept {
     return (frame.type == kSettings || frame.type == kPing) && (frame.flags & kAck) != 0;
   }
-  std::string take(std::size_t size) {
-    while (in_.size() < size) read_more();
-    std::string taken = in_.substr(0, size);
-    in_.erase(0, size);
-    return taken;
-  }
-  void read_more() {
-    std::array<std::byte, 16'384> part;
-    const auto got = stream_->read(part);
-    ended_ = got.status == harness::IoResult::Status::closed;
-    if (ended_) throw std::runtime_error("the client closed");
-    if (got.status == harness::IoResult::Status::blocked) wait_until_ready(POLLIN);
-    in_.append(reinterpret_cast<const char*>(part.data()), got.bytes);
-  }
-  void wait_until_ready(short events) const {
-    pollfd ready{socket_.fd(), events, 0};
-    if (::poll(&ready, 1, 10'000) != 1) throw std::runtime_error("the client says nothing");
-  }
 
-  Socket socket_;
-  std::unique_ptr<harness::Stream> stream_;
-  std::string in_;
+  PeerStream stream_;
   bool begun_ = false;
-  bool ended_ = false;
 };
 
 /// A port where H2Peers are to be had, with TLS or by prior knowledge.

@@ -86,6 +86,7 @@ class Listener {
     }
   }
 
+  int fd() const noexcept { return socket_.fd(); }
   std::uint16_t port() const noexcept { return ntohs(address_.sin_port); }
   std::string url(std::string_view path = "/", const char* scheme = "http") const {
     return std::string(scheme) + "://127.0.0.1:" + std::to_string(port()) + std::string(path);
