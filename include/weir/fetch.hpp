@@ -207,8 +207,9 @@ enum class TlsVersion { tls1_2, tls1_3 };
 /// How connections are secured. They hold for a proxy of scheme https as well, but for
 /// `client_cert`, `client_key` and `pinned_key`, which are about the server.
 ///
-/// Files are read when a connection is made. One that is missing, unreadable or no PEM is the error
-/// tls_failed, as is every certificate that is refused; `detail()` says why.
+/// Files are read when a connection is made; what `ca_file` held may be kept for a day. One that is
+/// missing, unreadable or no PEM is the error tls_failed, as is every certificate that is refused;
+/// `detail()` says why.
 struct TlsOptions {
   /// PEM file of the authorities to trust, in place of the system's. Empty: the system's.
   std::string ca_file{};
@@ -289,7 +290,8 @@ struct ClientOptions {
   /// https goes through a tunnel (CONNECT), whose responses are never seen. Where the proxy cannot
   /// be reached or does not make one, 407 included, the error is connect_failed, with a `detail()`
   /// that begins with "proxy". To plain http such a proxy answers itself, 407 or 502 for example,
-  /// and that is a response like any other.
+  /// and that is a response like any other. A Proxy-Authorization field of a request goes where the
+  /// request goes: through a tunnel, that is to the server.
   std::string proxy{};
   /// Path of a Unix domain socket, in place of TCP to any host: the URL tells Host and path, no
   /// name is looked up, and no proxy is used. With a `proxy`, or longer than 107 bytes:
@@ -347,7 +349,8 @@ struct ClientStats {
 /// After fork() the child must not use the parent's clients.
 class WEIR_API Client {
  public:
-  /// Throws Error: invalid_argument for options that contradict each other, resource_exhausted.
+  /// Throws Error: invalid_argument for options that contradict each other or mean nothing,
+  /// unsupported where this libcurl lacks what they ask for, resource_exhausted.
   explicit Client(ClientOptions options = {});
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
