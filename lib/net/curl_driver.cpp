@@ -60,10 +60,6 @@ struct DriverCallbacks {
     }
     return 0;
   }
-  static curl_socket_t open(void* self, curlsocktype, curl_sockaddr* address) noexcept {
-    auto& sockets = static_cast<CurlDriver*>(self)->sockets_;
-    return sockets.open(address->family, address->socktype, address->protocol);
-  }
   static int close(void* self, curl_socket_t socket) noexcept {
     static_cast<CurlDriver*>(self)->sockets_.close(socket);
     return 0;
@@ -215,8 +211,6 @@ ClientStats CurlDriver::stats() const {
 }
 
 void CurlDriver::apply_to(CURL* easy) {
-  set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &DriverCallbacks::open);
-  set_option(easy, CURLOPT_OPENSOCKETDATA, this);
   set_option(easy, CURLOPT_CLOSESOCKETFUNCTION, &DriverCallbacks::close);
   set_option(easy, CURLOPT_CLOSESOCKETDATA, this);
   if (share_) set_option(easy, CURLOPT_SHARE, share_.get());

@@ -159,7 +159,7 @@ void CurlExchange::conclude(CURLcode result) {
 Progress CurlExchange::progress() const {
   Progress progress{.head_started = head_.started(),
                     .head_complete = head_.complete(),
-                    .out_of_sockets = driver_.sockets().exhausted(),
+                    .out_of_sockets = out_of_sockets_,
                     .connect_timeout = driver_.options().connect_timeout,
                     .connected = connected_};
   progress.through_proxy =

@@ -183,6 +183,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   curl_socket_t socket_ = CURL_SOCKET_BAD;
   bool connected_ = false;  // libcurl had a connection to send the request on
   bool out_of_memory_ = false;
+  bool out_of_sockets_ = false;  // when it last wanted one
   bool wants_other_connection_ = false;
   bool unwatched_ = false;
   bool unread_ = false;

@@ -40,6 +40,13 @@ struct CurlCallbacks {
     return guarded(exchange, CURL_PREREQFUNC_ABORT,
                    [&] { return exchange.on_request(local_port); });
   }
+  static curl_socket_t open(void* self, curlsocktype, curl_sockaddr* address) noexcept {
+    auto& exchange = *static_cast<CurlExchange*>(self);
+    SocketTable& sockets = exchange.driver_.sockets();
+    const int opened = sockets.open(address->family, address->socktype, address->protocol);
+    exchange.out_of_sockets_ = opened < 0 && sockets.exhausted();
+    return opened;
+  }
   static int lookup(void*, void*, void* self) noexcept {
     auto& exchange = *static_cast<CurlExchange*>(self);
     return guarded(exchange, 1, [&] { return exchange.on_lookup() ? 0 : 1; });
@@ -56,6 +63,7 @@ struct CurlCallbacks {
 void CurlExchange::set_functions(CURL* easy) {
   set_option(easy, CURLOPT_HEADERFUNCTION, &CurlCallbacks::header);
   set_option(easy, CURLOPT_WRITEFUNCTION, &CurlCallbacks::body);
+  set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &CurlCallbacks::open);
   set_option(easy, CURLOPT_RESOLVER_START_FUNCTION, &CurlCallbacks::lookup);
   set_option(easy, CURLOPT_PREREQFUNCTION, &CurlCallbacks::request);
   set_option(easy, CURLOPT_XFERINFOFUNCTION, &CurlCallbacks::progress);
@@ -66,6 +74,7 @@ void CurlExchange::set_data() {
   set_option(easy(), CURLOPT_ERRORBUFFER, words_.data());
   set_option(easy(), CURLOPT_HEADERDATA, this);
   set_option(easy(), CURLOPT_WRITEDATA, this);
+  set_option(easy(), CURLOPT_OPENSOCKETDATA, this);
   set_option(easy(), CURLOPT_RESOLVER_START_DATA, this);
   set_option(easy(), CURLOPT_PREREQDATA, this);
   if (phase_ != Phase::sending) return;

@@ -169,7 +169,8 @@ class Cancels {
     switch (phase.place) {
       case Place::silent_port: return silent_.url();
       case Place::mute_tls: return mute_.url("/", "https");
-      case Place::slow_name: return std::string("http://") + kSlowHost + phase.path;
+      case Place::slow_name:  // a new one: its lookup may outlive the request
+        return "http://h" + std::to_string(++names_) + kSlowZone + phase.path;
       case Place::server: break;
     }
     return (random_() % 2 == 0 ? plain_ : tls_).url(phase.path);
@@ -283,6 +284,7 @@ class Cancels {
   SilentPort silent_;
   Listener mute_;  // completes connects, and says nothing
   std::mt19937 random_{1};
+  unsigned names_ = 0;
 };
 
 struct Figures {

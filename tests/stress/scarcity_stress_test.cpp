@@ -173,7 +173,7 @@ TEST_CASE("Client: destroyed with everything in flight, it ends at once, and eve
       {"waiting for headers", servers.plain.url("/hang")},
       {"the same over TLS", servers.tls.url("/hang")},
       {"the same over HTTP/2", servers.http2.url("/hang"), nullptr, HttpVersion::http2},
-      {"with dripping headers", servers.tls.url("/drip_headers?ms=100")},
+      {"with dripping headers", servers.tls.url("/drip_headers?ms=1000")},
       {"in a slow body", servers.plain.url("/bytes/100000000000?rate=100000")},
       {"in a slow body over HTTP/2", servers.http2.url("/bytes/100000000000?rate=100000"), nullptr,
        HttpVersion::http2},
