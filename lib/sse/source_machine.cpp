@@ -98,7 +98,7 @@ void SourceMachine::take_response(Response response) {
   }
   auto stream = detail::ReaderAccess::release(response.body.reader());
   if (events_) {
-    count_connection();
+    count_connection(stats_);
     events_->reconnect(std::move(stream));
   } else {
     events_ = std::make_unique<EventPull>(std::move(stream), limits_, std::move(last_event_id_));
@@ -133,6 +133,7 @@ void SourceMachine::lose(std::unique_lock<std::mutex>& lock) {
 
 /// After a comment others get their turn.
 bool SourceMachine::read(std::unique_lock<std::mutex>& lock) {
+  if (borrowed_ != nullptr) return false;
   read_ahead();
   if (!comment_is_due()) return phase_ != Phase::open;
   const std::string comment = events_->take_comment();
@@ -264,17 +265,20 @@ void SourceMachine::finish(std::exception_ptr why) noexcept {
 void SourceMachine::let_go() noexcept {
   if (pending_) disarm(*pending_);
   if (events_) disarm(*events_);
-  count_connection();
+  if (borrowed_ != nullptr) borrowed_->cancel();
+  count_connection(stats_);
   pending_.reset();
   events_.reset();
   continuations_->forget_deadline(*this);
 }
 
-void SourceMachine::count_connection() noexcept {
-  if (!events_) return;
-  const BodyStats body = events_->stats();
-  stats_.bytes_received += body.received;
-  stats_.pauses += body.pauses;
+/// Adds the figures of the connection.
+void SourceMachine::count_connection(EventSourceStats& stats) const noexcept {
+  const EventPull* const events = borrowed_ != nullptr ? borrowed_ : events_.get();
+  if (events == nullptr || phase_ == Phase::closed) return;
+  const BodyStats body = events->stats();
+  stats.bytes_received += body.received;
+  stats.pauses += body.pauses;
 }
 
 Error SourceMachine::aborted() const {

@@ -51,6 +51,9 @@ namespace weir::sse {
 ///      `mutex_`; who waits puts its waiter there, and then looks.
 ///  S3  A wake-up of a connection is followed by a look: of who waits for events, if it was read;
 ///      else of run().
+///  S4  With Overflow::block who waits for events may borrow the connection, and read it as an
+///      EventStream is read: without the lock, and at the helm if nobody else is. `borrowed_` is
+///      then set in place of `events_`, and others may only cancel it and ask for its figures.
 ///
 /// Memory, errors: as EventSource.
 /// Thread-safety: one thread at a time asks for events; `close()` and the figures from any.
@@ -117,10 +120,13 @@ class SourceMachine final : public EventSupply,
   void hand_over();
   void finish(std::exception_ptr why) noexcept;
   void let_go() noexcept;
-  void count_connection() noexcept;
+  void count_connection(EventSourceStats& stats) const noexcept;
   Error aborted() const;
 
   bool take(EventResult& result);
+  bool read_alone(const flow::Wait& wait);
+  std::unique_ptr<EventPull> borrow();
+  void give_back(std::unique_ptr<EventPull> events, EventResult result, std::exception_ptr why);
   void leave_line(flow::BlockingWaiter& waiter) noexcept;
   void arm(detail::Awaited& connection) noexcept;
   void disarm(detail::Awaited& connection) noexcept;
@@ -141,7 +147,8 @@ class SourceMachine final : public EventSupply,
   Phase phase_ = Phase::connecting;
   std::string last_event_id_;  // before the first connection
   std::unique_ptr<detail::Pending> pending_;
-  std::unique_ptr<EventPull> events_;  // null: never connected, or closed
+  std::unique_ptr<EventPull> events_;  // null: never connected, or closed, or
+  EventPull* borrowed_ = nullptr;      // S4
   std::deque<Event> queue_;
   std::exception_ptr why_;  // lost: null is the end of the response; closed: null is an end
   Backoff backoff_;

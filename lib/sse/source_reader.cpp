@@ -55,11 +55,7 @@ EventSourceStats SourceMachine::stats() const noexcept {
   const std::lock_guard lock(mutex_);
   EventSourceStats stats = stats_;
   stats.dropped = dropped();
-  if (events_) {
-    const BodyStats body = events_->stats();
-    stats.bytes_received += body.received;
-    stats.pauses += body.pauses;
-  }
+  count_connection(stats);
   return stats;
 }
 
@@ -81,6 +77,7 @@ EventResult SourceMachine::pull(const flow::Wait& wait) {
     if (continuations_->is_this_thread()) {
       throw Error(failure(errc::would_deadlock, "on the continuation thread: use async_next()"));
     }
+    if (read_alone(wait)) continue;
     flow::BlockingWaiter waiter;
     enlist(waiter);
     if (!ready()) {
@@ -108,6 +105,40 @@ bool SourceMachine::take(EventResult& result) {
   if (why_) std::rethrow_exception(why_);
   result.status = ReadStatus::end;
   return true;
+}
+
+/// False: not now.
+bool SourceMachine::read_alone(const flow::Wait& wait) {
+  std::unique_ptr<EventPull> events = borrow();
+  if (!events) return false;
+  EventResult result{.status = ReadStatus::pending, .event = {}};
+  std::exception_ptr why;
+  try {
+    result = events->pull(wait);
+  } catch (...) {
+    why = std::current_exception();
+  }
+  give_back(std::move(events), std::move(result), std::move(why));
+  return true;
+}
+
+std::unique_ptr<EventPull> SourceMachine::borrow() {
+  const std::lock_guard lock(mutex_);
+  const bool alone = overflow_ == Overflow::block && phase_ == Phase::open && has_room();
+  if (!alone || events_->has_comment()) return nullptr;
+  disarm(*events_);
+  borrowed_ = events_.get();
+  return std::move(events_);
+}
+
+void SourceMachine::give_back(std::unique_ptr<EventPull> events, EventResult result,
+                              std::exception_ptr why) {
+  const std::lock_guard lock(mutex_);
+  borrowed_ = nullptr;
+  if (phase_ == Phase::closed) return;
+  events_ = std::move(events);
+  if (result) queue_.push_back(std::move(result.event));
+  if (why || result.status == ReadStatus::end) be_lost(std::move(why));
 }
 
 bool SourceMachine::ready() noexcept {
@@ -170,7 +201,9 @@ flow::Waiter::Kind SourceMachine::wake() noexcept {
   const bool reading = reading_.load(std::memory_order_relaxed);
   woken_.store(true, std::memory_order_release);  // release: S1, pairs with arm()
   if (reading) {
-    if (const auto woken = wake_waiter()) return *woken;
+    // Who is given events that others read never takes the helm, so it must not be lent.
+    const auto woken = wake_waiter();
+    if (woken) return overflow_ == Overflow::block ? *woken : Kind::coroutine;
   }
   continuations_->post(self);
   return Kind::coroutine;
