@@ -14,7 +14,7 @@ void leave_line(Awaited& awaited, flow::BlockingWaiter& waiter) noexcept {
 
 Woken block_until_ready(Awaited& awaited, const flow::Wait& wait, TimePoint limit) {
   for (;;) {
-    flow::BlockingWaiter waiter;
+    flow::BlockingWaiter waiter(flow::Waiter::Kind::other);
     awaited.enlist(waiter);
     if (awaited.ready()) {
       leave_line(awaited, waiter);

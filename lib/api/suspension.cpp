@@ -96,7 +96,7 @@ flow::Waiter::Kind Suspension::wake() noexcept {
   const std::shared_ptr<Suspension> self = std::move(self_);
   woken_.store(true, std::memory_order_release);  // release: A3, pairs with run()
   continuations_->post(self);
-  return Kind::coroutine;
+  return Kind::other;
 }
 
 }  // namespace weir::detail

@@ -23,7 +23,7 @@ class Wakes {
   }
   /// Wakes them; whether a thread was among them.
   flow::Waiter::Kind now() noexcept {
-    auto kind = flow::Waiter::Kind::coroutine;
+    auto kind = flow::Waiter::Kind::other;
     while (count_ > 0) {
       if (waiters_[--count_]->wake() == flow::Waiter::Kind::thread) {
         kind = flow::Waiter::Kind::thread;

@@ -17,11 +17,12 @@ ReadStatus Channel::wait_for(const Wait& wait, Hub::There there, Attempt&& attem
     if (wait.stop.stop_requested()) return ReadStatus::stopped;
     if (attempt()) return ReadStatus::data;
     if (!wait.block) return ReadStatus::pending;
-    if (!wait.stop.stop_possible() && hub_->work_until(*this, there, wait.deadline)) continue;
-    BlockingWaiter waiter;
+    const bool drives = !wait.stop.stop_possible();
+    if (drives && hub_->work_until(*this, there, wait.deadline)) continue;
+    BlockingWaiter waiter(drives ? Waiter::Kind::thread : Waiter::Kind::other);
     enlist(waiter);
     if (attempt_again(waiter, attempt)) return ReadStatus::data;
-    if (!wait.stop.stop_possible() && wait.deadline == detail::TimePoint::max()) {
+    if (drives && wait.deadline == detail::TimePoint::max()) {
       waiter.wait();
       continue;
     }
@@ -64,7 +65,7 @@ bool Channel::withdraw(Waiter& waiter) noexcept {
   return waiter_.compare_exchange_strong(expected, nullptr, std::memory_order_relaxed);
 }
 
-/// True: it was a thread that slept.
+/// True: it was a thread that slept, and may drive.
 bool Channel::wake_reader() noexcept {
   // acq_rel: C7, pairs with wait_for().
   Waiter* const waiter = waiter_.exchange(nullptr, std::memory_order_acq_rel);

@@ -16,7 +16,7 @@ std::shared_ptr<BlockingWaiter::Bed> BlockingWaiter::bed_of_this_thread() {
   return own.bed;
 }
 
-BlockingWaiter::BlockingWaiter() : bed_(bed_of_this_thread()) {}
+BlockingWaiter::BlockingWaiter(Kind kind) : kind_(kind), bed_(bed_of_this_thread()) {}
 
 void BlockingWaiter::rouse(bool BlockingWaiter::*why) noexcept {
   const std::shared_ptr<Bed> bed = bed_;  // once the lock is free, the waiter may be gone
@@ -28,8 +28,9 @@ void BlockingWaiter::rouse(bool BlockingWaiter::*why) noexcept {
 }
 
 Waiter::Kind BlockingWaiter::wake() noexcept {
+  const Kind kind = kind_;  // afterwards the waiter may be gone
   rouse(&BlockingWaiter::woken_);
-  return Kind::thread;
+  return kind;
 }
 
 void BlockingWaiter::interrupt() noexcept { rouse(&BlockingWaiter::interrupted_); }

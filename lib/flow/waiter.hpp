@@ -14,7 +14,10 @@ namespace weir::flow {
 /// Channel's slot; it must not touch the Channel, and the waiter may be gone when it returns.
 class Waiter {
  public:
-  enum class Kind { thread, coroutine };
+  enum class Kind {
+    thread,  ///< When it reads on it may take the helm (net/helm.hpp).
+    other,   ///< A coroutine, or a thread that never does.
+  };
   virtual Kind wake() noexcept = 0;
 
  protected:
@@ -26,7 +29,7 @@ class BlockingWaiter final : public Waiter {
  public:
   enum class Why { woken, interrupted, late };
 
-  BlockingWaiter();
+  explicit BlockingWaiter(Kind kind = Kind::thread);
   Kind wake() noexcept override;
   /// Ends a wait_until() from any thread, once, without being the wake-up. Whoever may call it
   /// keeps the waiter alive.
@@ -45,6 +48,7 @@ class BlockingWaiter final : public Waiter {
   static std::shared_ptr<Bed> bed_of_this_thread();
   void rouse(bool BlockingWaiter::*why) noexcept;
 
+  const Kind kind_;
   const std::shared_ptr<Bed> bed_;
   bool woken_ = false;  // this and below: guarded by the bed's mutex
   bool interrupted_ = false;

@@ -71,9 +71,7 @@ EventResult SourceMachine::pull(const flow::Wait& wait) {
   for (EventResult result;;) {
     if (wait.stop.stop_requested()) return {.status = ReadStatus::stopped, .event = {}};
     if (take(result)) return result;
-    const bool late =
-        wait.deadline != detail::TimePoint::max() && detail::Clock::steady().now() >= wait.deadline;
-    if (!wait.block || late) return {.status = ReadStatus::pending, .event = {}};
+    if (!wait.block || wait.is_late()) return {.status = ReadStatus::pending, .event = {}};
     if (continuations_->is_this_thread()) {
       throw Error(failure(errc::would_deadlock, "on the continuation thread: use async_next()"));
     }
@@ -203,10 +201,10 @@ flow::Waiter::Kind SourceMachine::wake() noexcept {
   if (reading) {
     // Who is given events that others read never takes the helm, so it must not be lent.
     const auto woken = wake_waiter();
-    if (woken) return overflow_ == Overflow::block ? *woken : Kind::coroutine;
+    if (woken) return overflow_ == Overflow::block ? *woken : Kind::other;
   }
   continuations_->post(self);
-  return Kind::coroutine;
+  return Kind::other;
 }
 
 }  // namespace weir::sse

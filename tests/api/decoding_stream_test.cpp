@@ -70,7 +70,7 @@ std::string empty_blocks(std::size_t size) {
 struct CountedWaiter final : flow::Waiter {
   Kind wake() noexcept override {
     ++wakes;
-    return Kind::coroutine;
+    return Kind::other;
   }
   int wakes = 0;
 };

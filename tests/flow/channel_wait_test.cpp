@@ -28,7 +28,7 @@ std::string bytes(std::size_t count) { return std::string(count, 'x'); }
 struct CountingWaiter final : flow::Waiter {
   Kind wake() noexcept override {
     ++wakes;
-    return Kind::coroutine;
+    return Kind::other;
   }
   int wakes = 0;
 };

@@ -17,6 +17,13 @@ TEST_CASE("BlockingWaiter: a wake-up that comes first is not lost") {
   CHECK(waiter.wait_until(TimePoint{}) == Why::woken);
 }
 
+TEST_CASE("BlockingWaiter: says whether its thread may take the helm") {
+  BlockingWaiter drives;
+  BlockingWaiter does_not(BlockingWaiter::Kind::other);
+  CHECK(drives.wake() == BlockingWaiter::Kind::thread);
+  CHECK(does_not.wake() == BlockingWaiter::Kind::other);
+}
+
 TEST_CASE("BlockingWaiter: a limit that has passed ends the wait") {
   BlockingWaiter waiter;
   CHECK(waiter.wait_until(TimePoint{}) == Why::late);
