@@ -42,6 +42,18 @@ std::string EventPull::take_comment() {
   return comment;
 }
 
+bool EventPull::at_hand() noexcept {
+  if (cancelled_.load(std::memory_order_relaxed)) return false;
+  if (event_) return true;
+  if (comment_ || thrown_ || ended_) return false;
+  try {
+    return parse() == Parser::Item::event;
+  } catch (...) {
+    thrown_ = std::current_exception();  // it is thrown again by who pulls
+    return false;
+  }
+}
+
 void EventPull::cancel() noexcept {
   cancelled_.store(true, std::memory_order_relaxed);
   stream_->cancel();

@@ -37,6 +37,8 @@ class EventPull final : public EventSupply {
   void report_comments() noexcept { parser_.report_comments(); }
   bool has_comment() const noexcept { return comment_.has_value(); }
   std::string take_comment();
+  /// There is an event in what was read already.
+  bool at_hand() noexcept;
 
   bool ready() noexcept override;
   void enlist(flow::Waiter& waiter) noexcept override;

@@ -53,7 +53,8 @@ namespace weir::sse {
 ///      else of run().
 ///  S4  With Overflow::block who waits for events may borrow the connection, and read it as an
 ///      EventStream is read: without the lock, and at the helm if nobody else is. `borrowed_` is
-///      then set in place of `events_`, and others may only cancel it and ask for its figures.
+///      then set in place of `events_`, and others may only cancel it and ask for its figures. It
+///      keeps the connection, as `kept_`, no longer than there are events in what was read.
 ///
 /// Memory, errors: as EventSource.
 /// Thread-safety: one thread at a time asks for events; `close()` and the figures from any.
@@ -124,8 +125,10 @@ class SourceMachine final : public EventSupply,
   Error aborted() const;
 
   bool take(EventResult& result);
+  bool take_kept(EventResult& result);
   bool read_alone(const flow::Wait& wait);
-  std::unique_ptr<EventPull> borrow();
+  bool may_borrow() const noexcept;
+  std::unique_ptr<EventPull> borrow() noexcept;
   void give_back(std::unique_ptr<EventPull> events, EventResult result, std::exception_ptr why);
   void leave_line(flow::BlockingWaiter& waiter) noexcept;
   void arm(detail::Awaited& connection) noexcept;
@@ -141,6 +144,8 @@ class SourceMachine final : public EventSupply,
   const Overflow overflow_;
   const std::size_t max_pending_;
   std::optional<std::stop_callback<Close>> on_stop_;  // the EventSource's
+
+  std::unique_ptr<EventPull> kept_;  // S4: of who asks for events
 
   mutable std::mutex mutex_;
   // This and below: guarded by mutex_.
@@ -171,6 +176,7 @@ class SourceMachine final : public EventSupply,
   // Relaxed: they publish nothing.
   std::atomic<EventSource::State> state_{EventSource::State::connecting};
   std::atomic<std::uint64_t> dropped_{0};
+  std::atomic<std::uint64_t> delivered_{0};
 };
 
 }  // namespace weir::sse

@@ -6,6 +6,11 @@
 // source_machine.hpp.
 
 namespace weir::sse {
+namespace {
+
+EventResult nothing() { return {.status = ReadStatus::pending, .event = {}}; }
+
+}  // namespace
 
 std::shared_ptr<SourceMachine> SourceMachine::make(detail::ClientState& client, std::string url,
                                                    EventSourceOptions options) {
@@ -34,6 +39,11 @@ void SourceMachine::close() noexcept {
 void SourceMachine::abandon() noexcept {
   on_stop_.reset();  // without the lock: it waits for a call of close() under way
   close();
+  {
+    const std::lock_guard lock(mutex_);
+    borrowed_ = nullptr;
+  }
+  kept_.reset();
   Listeners gone;  // destroyed without the lock
   std::unique_lock lock(mutex_);
   abandoned_ = true;
@@ -54,6 +64,7 @@ std::uint64_t SourceMachine::dropped() const noexcept {
 EventSourceStats SourceMachine::stats() const noexcept {
   const std::lock_guard lock(mutex_);
   EventSourceStats stats = stats_;
+  stats.events = delivered_.load(std::memory_order_relaxed);
   stats.dropped = dropped();
   count_connection(stats);
   return stats;
@@ -70,8 +81,11 @@ Failure SourceMachine::failure(errc code, std::string detail) const {
 EventResult SourceMachine::pull(const flow::Wait& wait) {
   for (EventResult result;;) {
     if (wait.stop.stop_requested()) return {.status = ReadStatus::stopped, .event = {}};
-    if (take(result)) return result;
-    if (!wait.block || wait.is_late()) return {.status = ReadStatus::pending, .event = {}};
+    if ((kept_ && take_kept(result)) || take(result)) {
+      if (result) delivered_.fetch_add(1, std::memory_order_relaxed);
+      return result;
+    }
+    if (!wait.block || wait.is_late()) return nothing();
     if (continuations_->is_this_thread()) {
       throw Error(failure(errc::would_deadlock, "on the continuation thread: use async_next()"));
     }
@@ -94,9 +108,12 @@ bool SourceMachine::take(EventResult& result) {
   if (!queue_.empty()) {
     result = {.status = ReadStatus::data, .event = std::move(queue_.front())};
     queue_.pop_front();
-    ++stats_.events;
     asked_ = false;
-    look();  // so that the end of a connection is noticed while nobody waits
+    if (may_borrow() && events_->at_hand()) {
+      kept_ = borrow();
+    } else {
+      look();  // so that the end of a connection is noticed while nobody waits
+    }
     return true;
   }
   if (phase_ != Phase::closed) return false;
@@ -105,11 +122,29 @@ bool SourceMachine::take(EventResult& result) {
   return true;
 }
 
+/// Without the lock, but for the last one at hand. False: it was closed meanwhile.
+bool SourceMachine::take_kept(EventResult& result) {
+  std::exception_ptr why;
+  try {
+    result = nothing();
+    if (kept_->at_hand()) result = kept_->pull(flow::Wait::never());
+    if (result && kept_->at_hand()) return true;
+  } catch (...) {
+    why = std::current_exception();
+  }
+  give_back(std::move(kept_), nothing(), std::move(why));
+  return static_cast<bool>(result);
+}
+
 /// False: not now.
 bool SourceMachine::read_alone(const flow::Wait& wait) {
-  std::unique_ptr<EventPull> events = borrow();
-  if (!events) return false;
-  EventResult result{.status = ReadStatus::pending, .event = {}};
+  std::unique_ptr<EventPull> events;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!may_borrow()) return false;
+    events = borrow();
+  }
+  EventResult result = nothing();
   std::exception_ptr why;
   try {
     result = events->pull(wait);
@@ -120,10 +155,12 @@ bool SourceMachine::read_alone(const flow::Wait& wait) {
   return true;
 }
 
-std::unique_ptr<EventPull> SourceMachine::borrow() {
-  const std::lock_guard lock(mutex_);
-  const bool alone = overflow_ == Overflow::block && phase_ == Phase::open && has_room();
-  if (!alone || events_->has_comment()) return nullptr;
+bool SourceMachine::may_borrow() const noexcept {
+  return overflow_ == Overflow::block && phase_ == Phase::open && has_room() &&
+         !events_->has_comment();
+}
+
+std::unique_ptr<EventPull> SourceMachine::borrow() noexcept {
   disarm(*events_);
   borrowed_ = events_.get();
   return std::move(events_);
@@ -136,10 +173,12 @@ void SourceMachine::give_back(std::unique_ptr<EventPull> events, EventResult res
   if (phase_ == Phase::closed) return;
   events_ = std::move(events);
   if (result) queue_.push_back(std::move(result.event));
-  if (why || result.status == ReadStatus::end) be_lost(std::move(why));
+  if (why || result.status == ReadStatus::end) return be_lost(std::move(why));
+  look();
 }
 
 bool SourceMachine::ready() noexcept {
+  if (kept_) return true;
   const std::lock_guard lock(mutex_);
   asked_ = queue_.empty();
   try {

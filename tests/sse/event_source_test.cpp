@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -256,6 +257,29 @@ TEST_CASE("EventSource: close() lets the connection go, and discards what was no
   server.driver->run_until_idle();
   CHECK(transfer.exchange().cancelled());
   CHECK(events.try_next().status == ReadStatus::end);
+}
+
+TEST_CASE("EventSource: close() ends it in the middle of what was read at once") {
+  std::string sent;
+  for (int i = 0; i < 500; ++i) sent += "data:" + std::to_string(i) + "\n\n";
+  for (int round = 0; round < 50; ++round) {
+    Server server;
+    EventSource events(*server.client, kUrl, quick());
+    server.accept(sent);
+    std::atomic<int> taken{0};
+    std::jthread closer([&] {
+      while (taken < round * 10) std::this_thread::yield();
+      events.close();
+    });
+    int next = 0;
+    while (const auto event = events.next()) {
+      REQUIRE(event->data == std::to_string(next));
+      taken = ++next;
+    }
+    CHECK(next >= round * 10);
+    CHECK(events.stats().events == static_cast<std::uint64_t>(next));
+    CHECK(events.try_next().status == ReadStatus::end);
+  }
 }
 
 TEST_CASE("EventSource: may be destroyed at any moment") {
