@@ -34,16 +34,6 @@ struct weir::JsonTraits<int> {
 
 namespace {
 
-struct Source {
-  explicit Source(std::vector<std::string> pieces, Then then = Then::end)
-      : owned(std::make_unique<ScriptedStream>(std::move(pieces), then)), stream(owned.get()) {}
-  Body body() { return Body(std::move(owned)); }
-
-  std::unique_ptr<ScriptedStream> owned;
-  ScriptedStream* stream;
-  std::shared_ptr<StreamLog> log = stream->log;
-};
-
 /// A folder of this test's own.
 class Folder {
  public:
@@ -83,7 +73,7 @@ TEST_SUITE_BEGIN("api");
 TEST_CASE("pipe_to: a function gets every Chunk, and the count of bytes comes back") {
   std::string all;
   const auto sink = [&all](const Chunk& chunk) { all += chunk.text(); };
-  CHECK(Source({"some", " bytes"}).body().pipe_to(sink) == 10);
+  CHECK(ScriptedBody({"some", " bytes"}).body().pipe_to(sink) == 10);
   CHECK(all == "some bytes");
   CHECK(Body().pipe_to(sink) == 0);
   Body used("text");
@@ -92,7 +82,7 @@ TEST_CASE("pipe_to: a function gets every Chunk, and the count of bytes comes ba
 }
 
 TEST_CASE("pipe_to: a sink that throws cancels the body, once, and its exception comes out") {
-  Source source({"one", "two", "three"});
+  ScriptedBody source({"one", "two", "three"});
   int calls = 0;
   const auto sink = [&calls](const Chunk&) {
     if (++calls == 2) throw std::runtime_error("full");
@@ -105,7 +95,7 @@ TEST_CASE("pipe_to: a sink that throws cancels the body, once, and its exception
 
 TEST_CASE("pipe_to: a failure of the body comes after the bytes before it") {
   std::string all;
-  Source source({"some"}, Then::fail);
+  ScriptedBody source({"some"}, Then::fail);
   const auto sink = [&all](const Chunk& chunk) { all += chunk.text(); };
   CHECK(code_of([&] { source.body().pipe_to(sink); }) == errc::truncated);
   CHECK(all == "some");
@@ -115,7 +105,7 @@ TEST_CASE("pipe_to: a stop cancels the body, also while it waits") {
   const auto ignore = [](const Chunk&) {};
   std::stop_source before;
   before.request_stop();
-  Source unread({"text"});
+  ScriptedBody unread({"text"});
   Body body = unread.body();
   CHECK(code_of([&] { std::move(body).pipe_to(ignore, before.get_token()); }) == errc::aborted);
   CHECK(unread.log->cancels == 1);
@@ -136,9 +126,9 @@ TEST_CASE("pipe_to: a stop cancels the body, also while it waits") {
 
 TEST_CASE("pipe_to: a stream gets all, and its failure is told") {
   std::ostringstream out;
-  CHECK(Source({"some", " bytes"}).body().pipe_to(out) == 10);
+  CHECK(ScriptedBody({"some", " bytes"}).body().pipe_to(out) == 10);
   CHECK(out.str() == "some bytes");
-  Source source({"one", "two"});
+  ScriptedBody source({"one", "two"});
   out.setstate(std::ios_base::badbit);
   Body body = source.body();
   CHECK_THROWS_AS(std::move(body).pipe_to(out), std::ios_base::failure);
@@ -161,13 +151,13 @@ TEST_CASE("pipe_to: a file is made or emptied, and gets all") {
 TEST_CASE("pipe_to: a file that cannot be written is told by the system's code") {
   const Folder folder;
   const auto fds = open_fds();
-  Source source({"one", "two"});
+  ScriptedBody source({"one", "two"});
   Body body = source.body();
   CHECK(system_code_of([&] { std::move(body).pipe_to(folder / "no/file"); }) ==
         std::errc::no_such_file_or_directory);
   CHECK(source.log->cancels == 1);
   CHECK(source.log->asked.empty());
-  Source full({"one", "two"});
+  ScriptedBody full({"one", "two"});
   Body other = full.body();
   CHECK(system_code_of([&] { std::move(other).pipe_to("/dev/full"); }) ==
         std::errc::no_space_on_device);

@@ -27,16 +27,6 @@ static_assert(std::is_nothrow_move_assignable_v<Body>);
 
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 
-struct Source {
-  explicit Source(std::vector<std::string> pieces, Then then = Then::end)
-      : owned(std::make_unique<ScriptedStream>(std::move(pieces), then)), stream(owned.get()) {}
-  Body body() { return Body(std::move(owned)); }
-
-  std::unique_ptr<ScriptedStream> owned;
-  ScriptedStream* stream;
-  std::shared_ptr<StreamLog> log = stream->log;
-};
-
 std::vector<std::byte> as_bytes(std::string_view text) {
   std::vector<std::byte> bytes;
   for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
@@ -117,7 +107,7 @@ TEST_SUITE("api") {
   TEST_CASE("Body: a second taker gets body_used, whoever was first") {
     for (const auto& first : kTakers) {
       for (const auto& second : kTakers) {
-        Body body = Source({"abc"}).body();
+        Body body = ScriptedBody({"abc"}).body();
         CHECK(!body.used());
         first(body);
         CHECK(body.used());
@@ -149,8 +139,8 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Body: its stream goes with it, or when another is assigned") {
-    Source first({"ab"});
-    Source second({"cd"});
+    ScriptedBody first({"ab"});
+    ScriptedBody second({"cd"});
     {
       Body body = first.body();
       body = second.body();
@@ -167,14 +157,14 @@ TEST_SUITE("api") {
     const std::string all = "The quick brown fox jumps over the lazy dog";
     sweep(all, [&](const auto& pieces) {
       const std::vector<std::string> script(pieces.begin(), pieces.end());
-      CHECK(Source(script).body().text() == all);
-      CHECK(Source(script).body().bytes() == as_bytes(all));
-      CHECK(Source(script).body().text(all.size()) == all);
-      CHECK(Source(script).body().text(kNoLimit) == all);
-      CHECK(code_of([&] { Source(script).body().text(all.size() - 1); }) == errc::too_large);
-      CHECK(code_of([&] { Source(script).body().bytes(0); }) == errc::too_large);
+      CHECK(ScriptedBody(script).body().text() == all);
+      CHECK(ScriptedBody(script).body().bytes() == as_bytes(all));
+      CHECK(ScriptedBody(script).body().text(all.size()) == all);
+      CHECK(ScriptedBody(script).body().text(kNoLimit) == all);
+      CHECK(code_of([&] { ScriptedBody(script).body().text(all.size() - 1); }) == errc::too_large);
+      CHECK(code_of([&] { ScriptedBody(script).body().bytes(0); }) == errc::too_large);
     });
-    CHECK(Source({}).body().text(0).empty());
+    CHECK(ScriptedBody({}).body().text(0).empty());
   }
 
   TEST_CASE("Body: text() removes one byte order mark, wherever the pieces break") {
@@ -183,10 +173,10 @@ TEST_SUITE("api") {
         "abc",
         [](const auto& pieces) {
           const std::vector<std::string> script(pieces.begin(), pieces.end());
-          CHECK(Source(script).body().text() ==
+          CHECK(ScriptedBody(script).body().text() ==
                 "\xEF\xBB\xBF"
                 "abc");
-          CHECK(Source(script).body().bytes().size() == 9);
+          CHECK(ScriptedBody(script).body().bytes().size() == 9);
         });
     CHECK(Body("\xEF\xBB\xBF").text().empty());
     CHECK(Body("\xEF\xBB").text() == "\xEF\xBB");
@@ -194,7 +184,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Body: a limit that is passed cancels the transfer and is named, with the size seen") {
-    Source source({"abc", "def", "ghi"});
+    ScriptedBody source({"abc", "def", "ghi"});
     Body body = source.body();
     const Error error = error_of([&] { body.text(5); });
     CHECK(error.code() == errc::too_large);
@@ -207,7 +197,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Body: a length above the limit is refused before anything is read") {
-    Source source({"abc"});
+    ScriptedBody source({"abc"});
     source.stream->claimed = 3;
     Body body = source.body();
     const Error error = error_of([&] { body.bytes(2); });
@@ -219,7 +209,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Body: a claimed length allocates 1 MiB at most") {
-    Source source({"abc"});
+    ScriptedBody source({"abc"});
     source.stream->claimed = std::size_t{64} << 20;
     const auto bytes = source.body().bytes();
     CHECK(bytes == as_bytes("abc"));
@@ -228,14 +218,14 @@ TEST_SUITE("api") {
 
   TEST_CASE("Body: what it collects never has room for more than the limit or the length") {
     const std::vector<std::string> pieces(100, std::string(1'000, 'x'));
-    CHECK(Source(pieces).body().bytes(100'001).capacity() <= 100'001);
-    Source source(pieces);
+    CHECK(ScriptedBody(pieces).body().bytes(100'001).capacity() <= 100'001);
+    ScriptedBody source(pieces);
     source.stream->claimed = 100'000;
     CHECK(source.body().bytes().capacity() == 100'000);
   }
 
   TEST_CASE("Body: text() throws the stream's failure, and cancels it") {
-    Source source({"abc"}, Then::fail);
+    ScriptedBody source({"abc"}, Then::fail);
     CHECK(code_of([&] { source.body().text(); }) == errc::truncated);
     CHECK(source.log->cancels == 1);
   }
@@ -251,7 +241,7 @@ TEST_SUITE("api") {
       CHECK(code_of([&] { other.reader().read(); }) == errc::aborted);
     }
     SUBCASE("while text() waits in another thread") {
-      Source source({"abc"}, Then::hang);
+      ScriptedBody source({"abc"}, Then::hang);
       ScriptedStream& stream = *source.stream;
       Body body = source.body();
       auto code = std::async(std::launch::async, [&] { return code_of([&] { body.text(); }); });
@@ -278,7 +268,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Body: stats() still tells after text()") {
-    Body body = Source({"abc", "d"}).body();
+    Body body = ScriptedBody({"abc", "d"}).body();
     CHECK(body.stats().received == 0);
     body.text();
     CHECK(body.stats().received == 4);

@@ -28,16 +28,6 @@ using Then = ScriptedStream::Then;
 
 namespace {
 
-struct Source {
-  explicit Source(std::vector<std::string> pieces, Then then = Then::end)
-      : owned(std::make_unique<ScriptedStream>(std::move(pieces), then)), stream(owned.get()) {}
-  Body body() { return Body(std::move(owned)); }
-
-  std::unique_ptr<ScriptedStream> owned;
-  ScriptedStream* stream;
-  std::shared_ptr<StreamLog> log = stream->log;
-};
-
 /// What a function did; it may be at work on another thread.
 struct Trace {
   std::atomic<int> calls{0};
@@ -102,7 +92,9 @@ std::optional<errc> read_code(Reader& reader) {
 TEST_SUITE_BEGIN("api");
 
 TEST_CASE("pipe_through: the reader gets what the function makes, by every form of reading") {
-  const auto get = [] { return Source({"some", "", " bytes"}).body().pipe_through(to_upper); };
+  const auto get = [] {
+    return ScriptedBody({"some", "", " bytes"}).body().pipe_through(to_upper);
+  };
   CHECK(get().text() == "SOME BYTES");
   CHECK(get().bytes().size() == 10);
   CHECK(!get().length());
@@ -121,7 +113,7 @@ TEST_CASE("pipe_through: the reader gets what the function makes, by every form 
 
 TEST_CASE("pipe_through: nothing runs before it is read, and no step before it is asked for") {
   const auto trace = std::make_shared<Trace>();
-  Source source({"one", "two", "three"});
+  ScriptedBody source({"one", "two", "three"});
   Body body = source.body().pipe_through(traced(trace));
   Reader reader = body.reader();
   CHECK(trace->calls == 0);
@@ -144,7 +136,7 @@ TEST_CASE("pipe_through: dropping or cancelling it cancels the source and cleans
       CAPTURE(begun);
       CAPTURE(cancel);
       const auto trace = std::make_shared<Trace>();
-      Source source({"one", "two"});
+      ScriptedBody source({"one", "two"});
       {
         Reader reader = source.body().pipe_through(traced(trace)).reader();
         if (begun) CHECK(reader.read());
@@ -165,7 +157,7 @@ TEST_CASE("pipe_through: dropping or cancelling it cancels the source and cleans
 }
 
 TEST_CASE("pipe_through: a function that ends early cancels the rest") {
-  Source source({"one", "two"});
+  ScriptedBody source({"one", "two"});
   const auto first = [](Reader reader) -> Generator<Chunk> { co_yield reader.read().value(); };
   CHECK(source.body().pipe_through(first).text() == "one");
   CHECK(source.log->cancels == 1);
@@ -174,7 +166,7 @@ TEST_CASE("pipe_through: a function that ends early cancels the rest") {
 TEST_CASE("pipe_through: what the function throws comes after its Chunks, nested") {
   for (const int count : {0, 2}) {
     CAPTURE(count);
-    Source source({"one", "two", "three"});
+    ScriptedBody source({"one", "two", "three"});
     Reader reader = source.body().pipe_through(failing(count)).reader();
     for (int i = 0; i < count; ++i) CHECK(reader.read());
     for (int i = 0; i < 2; ++i) {
@@ -209,7 +201,7 @@ TEST_CASE("pipe_through: an exception that is no coroutine's, and one of no kind
 }
 
 TEST_CASE("pipe_through: a failure of what it reads comes as it is, if it is let through") {
-  Source source({"one"}, Then::fail);
+  ScriptedBody source({"one"}, Then::fail);
   Reader reader = source.body().pipe_through(to_upper).reader();
   CHECK(reader.read()->text() == "ONE");
   CHECK(read_code(reader) == errc::truncated);
@@ -234,7 +226,7 @@ TEST_CASE("pipe_through: a Chunk larger than asked for comes in parts") {
 }
 
 TEST_CASE("pipe_through: trailers come with the end") {
-  Source source({"text"});
+  ScriptedBody source({"text"});
   source.stream->trailer = {{"Checksum", "17"}};
   Reader reader = source.body().pipe_through(to_upper).reader();
   CHECK(reader.read());

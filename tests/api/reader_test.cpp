@@ -31,18 +31,8 @@ static_assert(std::ranges::input_range<Reader>);
 
 constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
 
-struct Source {
-  explicit Source(std::vector<std::string> pieces, Then then = Then::end)
-      : owned(std::make_unique<ScriptedStream>(std::move(pieces), then)), stream(owned.get()) {}
-  Reader reader() { return Reader(std::move(owned)); }
-
-  std::unique_ptr<ScriptedStream> owned;
-  ScriptedStream* stream;
-  std::shared_ptr<StreamLog> log = stream->log;
-};
-
-Source in_pieces(const std::vector<std::string_view>& pieces, Then then = Then::end) {
-  return Source({pieces.begin(), pieces.end()}, then);
+ScriptedBody in_pieces(const std::vector<std::string_view>& pieces, Then then = Then::end) {
+  return ScriptedBody({pieces.begin(), pieces.end()}, then);
 }
 
 std::optional<errc> read_code(Reader& reader) {
@@ -103,7 +93,7 @@ TEST_SUITE("api") {
 
   TEST_CASE("Reader: try_read() never waits, and tells nothing yet from the end") {
     SUBCASE("nothing yet") {
-      Reader reader = Source({"ab"}, Then::hang).reader();
+      Reader reader = ScriptedBody({"ab"}, Then::hang).reader();
       const auto first = reader.try_read();
       CHECK(first);
       CHECK(first.status == ReadStatus::data);
@@ -116,7 +106,7 @@ TEST_SUITE("api") {
       }
     }
     SUBCASE("the end") {
-      Reader reader = Source({}).reader();
+      Reader reader = ScriptedBody({}).reader();
       CHECK(reader.try_read().status == ReadStatus::end);
       CHECK(reader.try_read().status == ReadStatus::end);
     }
@@ -142,7 +132,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Reader: read_some() into nothing reads nothing") {
-    Source source({"ab"});
+    ScriptedBody source({"ab"});
     Reader reader = source.reader();
     CHECK(reader.read_some({}) == 0);
     CHECK(source.log->asked.empty());
@@ -194,7 +184,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Reader: read_exactly() throws when the body fails on the way") {
-    Reader reader = Source({"abc"}, Then::fail).reader();
+    Reader reader = ScriptedBody({"abc"}, Then::fail).reader();
     std::array<std::byte, 9> out{};
     CHECK(code_of([&] { reader.read_exactly(out); }) == errc::truncated);
     CHECK(as_string(Bytes(out).first(3)) == "abc");
@@ -203,22 +193,23 @@ TEST_SUITE("api") {
   TEST_CASE("Reader: a range-for reads to the end, and throws as read() does") {
     std::string all;
     SUBCASE("the end") {
-      for (const Chunk& chunk : Source({"ab", "c"}).reader()) all += chunk.text();
+      for (const Chunk& chunk : ScriptedBody({"ab", "c"}).reader()) all += chunk.text();
       CHECK(all == "abc");
     }
     SUBCASE("an empty body") {
-      for (const Chunk& chunk : Source({}).reader()) all += chunk.text();
+      for (const Chunk& chunk : ScriptedBody({}).reader()) all += chunk.text();
       CHECK(all.empty());
     }
     SUBCASE("a failure") {
       const auto code = code_of([&] {
-        for (const Chunk& chunk : Source({"ab", "c"}, Then::fail).reader()) all += chunk.text();
+        for (const Chunk& chunk : ScriptedBody({"ab", "c"}, Then::fail).reader())
+          all += chunk.text();
       });
       CHECK(code == errc::truncated);
       CHECK(all == "abc");
     }
     SUBCASE("the rest after a break") {
-      Reader reader = Source({"ab", "c", "d"}).reader();
+      Reader reader = ScriptedBody({"ab", "c", "d"}).reader();
       for (const Chunk& chunk : reader) {
         all += chunk.text();
         break;
@@ -239,7 +230,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Reader: cancel() from another thread ends a read that waits") {
-    Source source({"ab"}, Then::hang);
+    ScriptedBody source({"ab"}, Then::hang);
     ScriptedStream& stream = *source.stream;
     Reader reader = source.reader();
     CHECK(reader.read()->text() == "ab");
@@ -253,7 +244,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Reader: trailers and figures are the stream's") {
-    Source source({"abc", "d"});
+    ScriptedBody source({"abc", "d"});
     source.stream->trailer = {{"Checksum", "1"}};
     Reader reader = source.reader();
     reader.read();
@@ -265,7 +256,7 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Reader: one that was moved from throws body_used and does not crash") {
-    Reader from = Source({"ab"}).reader();
+    Reader from = ScriptedBody({"ab"}).reader();
     Reader to = std::move(from);
     CHECK(code_of_all_forms(from) == errc::body_used);  // NOLINT: that is the point
     CHECK(from.stats().received == 0);
@@ -278,8 +269,8 @@ TEST_SUITE("api") {
   }
 
   TEST_CASE("Reader: its stream goes with it, or when another is assigned") {
-    Source first({"ab"});
-    Source second({"cd"});
+    ScriptedBody first({"ab"});
+    ScriptedBody second({"cd"});
     {
       Reader reader = first.reader();
       reader = second.reader();

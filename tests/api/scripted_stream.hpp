@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "api/stream.hpp"
+#include "weir/body.hpp"
 #include "weir/chunk.hpp"
 #include "weir/error.hpp"
+#include "weir/reader.hpp"
 
 namespace weir::test {
 
@@ -88,6 +90,19 @@ class ScriptedStream final : public detail::ReadyStream {
   BodyStats stats_;
   bool cancelled_ = false;
   bool waiting_ = false;
+};
+
+/// A body made of a ScriptedStream that stays in sight.
+struct ScriptedBody {
+  explicit ScriptedBody(std::vector<std::string> pieces,
+                        ScriptedStream::Then then = ScriptedStream::Then::end)
+      : owned(std::make_unique<ScriptedStream>(std::move(pieces), then)), stream(owned.get()) {}
+  Body body() { return Body(std::move(owned)); }
+  Reader reader() { return Reader(std::move(owned)); }
+
+  std::unique_ptr<ScriptedStream> owned;
+  ScriptedStream* stream;
+  std::shared_ptr<StreamLog> log = stream->log;
 };
 
 /// The code of the Error that `call` throws; nullopt if it throws none.

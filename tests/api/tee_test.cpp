@@ -50,14 +50,9 @@ Branches readers(std::pair<Body, Body> bodies) {
 
 Branches tee_of(Body body, std::size_t lag = kLag) { return readers(std::move(body).tee(lag)); }
 
-struct Source {
-  explicit Source(std::vector<std::string> pieces, Then then = Then::end)
-      : owned(std::make_unique<ScriptedStream>(std::move(pieces), then)), stream(owned.get()) {}
-  Branches tee(std::size_t lag = kLag) { return tee_of(Body(std::move(owned)), lag); }
-
-  std::unique_ptr<ScriptedStream> owned;
-  ScriptedStream* stream;
-  std::shared_ptr<StreamLog> log = stream->log;
+struct TeeSource : ScriptedBody {
+  using ScriptedBody::ScriptedBody;
+  Branches tee(std::size_t lag = kLag) { return tee_of(body(), lag); }
 };
 
 /// A body whose server is the test, and its two branches.
@@ -109,9 +104,9 @@ TEST_CASE("tee: both branches get all of the body, on one thread or two") {
     for (const std::size_t lag : {std::size_t{0}, std::size_t{1}, std::size_t{100'000}}) {
       CAPTURE(piece);
       CAPTURE(lag);
-      auto alone = Source(in_pieces(text, piece)).tee(lag);
+      auto alone = TeeSource(in_pieces(text, piece)).tee(lag);
       CHECK(read_by_turns(alone.first, alone.second) == std::pair(text, text));
-      auto shared = Source(in_pieces(text, piece)).tee(lag);
+      auto shared = TeeSource(in_pieces(text, piece)).tee(lag);
       auto other = std::async(std::launch::async, [&] { return read_whole(shared.second); });
       CHECK(read_whole(shared.first) == text);
       CHECK(other.get() == text);
@@ -121,7 +116,7 @@ TEST_CASE("tee: both branches get all of the body, on one thread or two") {
 
 TEST_CASE("tee: every form of reading works on a branch") {
   const std::string text = text_of(10'000);
-  auto [first, second] = Source(in_pieces(text, 700)).tee(20'000);
+  auto [first, second] = TeeSource(in_pieces(text, 700)).tee(20'000);
   std::string got;
   std::vector<std::byte> out(333);
   got += as_string(Bytes(out).first(first.read_some(out)));
@@ -141,7 +136,7 @@ TEST_CASE("tee: every form of reading works on a branch") {
 
 TEST_CASE("tee: the branches share the memory of what they bring") {
   const auto fill = [](std::size_t size) { return std::string(size, 'x'); };
-  auto [first, second] = Source({fill(100), fill(50'000)}).tee(100'000);
+  auto [first, second] = TeeSource({fill(100), fill(50'000)}).tee(100'000);
   for (int i = 0; i < 2; ++i) {
     const auto one = first.read();
     const auto other = second.read();
@@ -160,7 +155,7 @@ TEST_CASE("tee: what follows each other in one slab is one Chunk for who comes l
 }
 
 TEST_CASE("tee: neither branch gets further ahead than the lag and a piece") {
-  Source source(in_pieces(text_of(100'000), 100));
+  TeeSource source(in_pieces(text_of(100'000), 100));
   auto [first, second] = source.tee(1000);
   CHECK(read_what_is_there(first).size() == 1100);
   CHECK(source.log->asked.size() == 11);
@@ -181,7 +176,7 @@ TEST_CASE("tee: dropping or cancelling one branch frees the other") {
     for (const bool ahead : {false, true}) {
       CAPTURE(drop);
       CAPTURE(ahead);
-      Source source(in_pieces(text, 100));
+      TeeSource source(in_pieces(text, 100));
       auto [first, second] = source.tee(1000);
       std::optional<Reader> gone(std::move(second));
       Reader& leader = ahead ? *gone : first;
@@ -201,7 +196,7 @@ TEST_CASE("tee: dropping or cancelling one branch frees the other") {
 }
 
 TEST_CASE("tee: the transfer is cancelled once, when both branches are gone") {
-  Source source(in_pieces(text_of(1000), 100));
+  TeeSource source(in_pieces(text_of(1000), 100));
   {
     auto [first, second] = source.tee();
     CHECK(first.read());
@@ -214,7 +209,7 @@ TEST_CASE("tee: the transfer is cancelled once, when both branches are gone") {
   }
   CHECK(source.log->cancels == 1);
   CHECK(source.log->destroyed);
-  Source read({"text"});
+  TeeSource read({"text"});
   {
     auto [first, second] = read.tee();
     CHECK(read_by_turns(first, second).first == "text");
@@ -225,7 +220,7 @@ TEST_CASE("tee: the transfer is cancelled once, when both branches are gone") {
 }
 
 TEST_CASE("tee: a failure reaches both, after the bytes before it") {
-  auto [first, second] = Source({"some", " bytes"}, Then::fail).tee();
+  auto [first, second] = TeeSource({"some", " bytes"}, Then::fail).tee();
   CHECK(first.read()->text() == "some");
   CHECK(first.read()->text() == " bytes");
   CHECK(read_code(first) == errc::truncated);
@@ -252,7 +247,7 @@ TEST_CASE("tee: a stop of the request discards what is queued, on both") {
 }
 
 TEST_CASE("tee: trailers come with the end of each branch") {
-  Source source({"text"});
+  TeeSource source({"text"});
   source.stream->trailer = {{"Checksum", "17"}};
   auto [first, second] = source.tee();
   CHECK(read_whole(first) == "text");
@@ -263,7 +258,7 @@ TEST_CASE("tee: trailers come with the end of each branch") {
 }
 
 TEST_CASE("tee: stats are the body's own, and of each branch what it got") {
-  auto [first, second] = Source({"some", " bytes"}).tee();
+  auto [first, second] = TeeSource({"some", " bytes"}).tee();
   CHECK(first.read());
   CHECK(first.read());
   CHECK(second.read());

@@ -50,19 +50,6 @@ std::string percent_encoded(std::string_view bytes) {
   return text;
 }
 
-Coroutine<Seen> read_async(Reader reader, std::uint64_t seed) {
-  Seen seen;
-  try {
-    while (auto chunk = co_await reader.async_read()) {
-      if (!seen.wrong) seen.wrong = harness::pattern::check(seed, seen.bytes, chunk->bytes());
-      seen.bytes += chunk->size();
-    }
-  } catch (const Error& error) {
-    seen.error = error;
-  }
-  co_return seen;
-}
-
 Coroutine<Seen> read_async_until(Reader reader, std::uint64_t seed) {
   Seen seen;
   for (;;) {

@@ -26,19 +26,6 @@ std::string sha384_of(Bytes bytes) {
   return "sha384-" + std::string(base64.begin(), base64.end() - 1);
 }
 
-Coroutine<Seen> read_async(Reader reader, std::uint64_t seed) {
-  Seen seen;
-  try {
-    while (auto chunk = co_await reader.async_read()) {
-      if (!seen.wrong) seen.wrong = harness::pattern::check(seed, seen.bytes, chunk->bytes());
-      seen.bytes += chunk->size();
-    }
-  } catch (const Error& error) {
-    seen.error = error;
-  }
-  co_return seen;
-}
-
 }  // namespace
 
 TEST_SUITE("contract") {

@@ -22,15 +22,6 @@ Generator<Chunk> as_is(Reader reader) {
   for (const Chunk& chunk : reader) co_yield chunk;
 }
 
-Coroutine<Seen> read_async(Reader reader, std::uint64_t seed) {
-  Seen seen;
-  while (auto chunk = co_await reader.async_read()) {
-    if (!seen.wrong) seen.wrong = harness::pattern::check(seed, seen.bytes, chunk->bytes());
-    seen.bytes += chunk->size();
-  }
-  co_return seen;
-}
-
 }  // namespace
 
 TEST_SUITE("contract") {

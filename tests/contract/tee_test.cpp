@@ -17,19 +17,6 @@ using namespace weir::test;
 
 namespace {
 
-Coroutine<Seen> read_async(Reader reader, std::uint64_t seed) {
-  Seen seen;
-  try {
-    while (auto chunk = co_await reader.async_read()) {
-      if (!seen.wrong) seen.wrong = harness::pattern::check(seed, seen.bytes, chunk->bytes());
-      seen.bytes += chunk->size();
-    }
-  } catch (const Error& error) {
-    seen.error = error;
-  }
-  co_return seen;
-}
-
 /// The two branches of the response to `path`.
 template <class T>
 std::pair<Reader, Reader> tee_of(T& transport, const std::string& path, std::size_t lag) {

@@ -17,6 +17,7 @@
 #include "base/ascii.hpp"
 #include "contract/pattern_driver.hpp"
 #include "net/curl_quirks.hpp"
+#include "support/coroutine.hpp"
 #include "weir/harness/firehose.hpp"
 #include "weir/weir.hpp"
 
@@ -193,6 +194,19 @@ inline Seen read_all(Reader& reader, std::uint64_t seed = 0) {
 inline Seen read_all(Response& response, std::uint64_t seed = 0) {
   Reader reader = response.body.reader();
   return read_all(reader, seed);
+}
+
+inline Coroutine<Seen> read_async(Reader reader, std::uint64_t seed) {
+  Seen seen;
+  try {
+    while (auto chunk = co_await reader.async_read()) {
+      if (!seen.wrong) seen.wrong = harness::pattern::check(seed, seen.bytes, chunk->bytes());
+      seen.bytes += chunk->size();
+    }
+  } catch (const Error& error) {
+    seen.error = error;
+  }
+  co_return seen;
 }
 
 inline doctest::String toString(const Seen& seen) {
