@@ -60,7 +60,7 @@ std::size_t CurlDriver::turn(std::span<const Event> ready) {
   drive(ready);
   reap();
   expire_deadlines();
-  if (!lookups_.empty()) serve_lookups();
+  if (!lookups_.empty() || !orphans_.empty()) serve_lookups();
   if (has_room_) start_queued();
   moved_ = hub_->bytes_received() - before;
   return hub_->flush();

@@ -103,9 +103,14 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
     connecting_ = detail::TimePoint::max();
   }
 
-  bool lookup_over() const noexcept override { return lookup_time() != lookup_time_; }
-  /// Its lookup is under way, and its end will be noticed.
-  bool keeps_looking() const noexcept { return looks_up() && !lookup_over() && !unwatched_; }
+  bool lookup_over() const noexcept override {
+    return lookup_time() != lookup_time_ || sends_ != lookup_sends_;
+  }
+  /// Its lookup is under way, and its end will be noticed. A SOCKS proxy's is not, before the
+  /// request (socks.c tells nobody); and its connection is there already, to be closed.
+  bool keeps_looking() const noexcept {
+    return looks_up() && !lookup_over() && !unwatched_ && lookup_time_ == 0;
+  }
   /// The lookup of `front` failed, which was for this one too.
   void share_lookup(const CurlExchange& front, CURLcode result) noexcept;
   /// Leaves the Channel, and stays for its lookup. It must not be released before that is over,
@@ -197,7 +202,8 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   bool attached_ = true;        // to the Channel
   bool waits_ = false;          // for its turn
   bool orphan_ = false;
-  curl_off_t lookup_time_ = 0;  // before the lookup under way
+  curl_off_t lookup_time_ = 0;  // before the lookup under way; not 0: one has succeeded before it
+  int lookup_sends_ = 0;        // the same of sends_
   detail::TimePoint begun_;     // when libcurl got it, from which it counts the times it tells
   detail::TimePoint connecting_ = detail::TimePoint::max();  // since when
   detail::TimePoint progressed_;    // since when the idle, headers or consumer deadline counts

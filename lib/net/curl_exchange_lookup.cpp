@@ -38,9 +38,11 @@ std::string lookup_key(const std::string& url, bool has_proxy) {
 bool CurlExchange::on_lookup() {
   note_connecting();
   if (orphan_) return false;
+  if (driver_.quirks().remembers_refused_lookups) return true;
   std::string key = lookup_key(exchange_->request.url, driver_.route().has_proxy());
   if (key.empty()) return true;
   lookup_time_ = lookup_time();
+  lookup_sends_ = sends_;
   return driver_.lookups().enter(*this, std::move(key));
 }
 

@@ -41,6 +41,10 @@ constexpr Row kTable[] = {
     // 7.88.1 http.c: Curl_http switches to HTTP/2 on a connection that has it already, and fails
     // with CURLE_HTTP2; fixed by cbe9d82c22.
     {0, version(8, 0), [](CurlQuirks& quirks) { quirks.h2c_only_once = true; }},
+    // 8.16.0 hostip.c: store_negative_resolve, also of what the resolver start callback refuses;
+    // 8.17.0 leaves that out (keep_negative).
+    {version(8, 16), version(8, 17),
+     [](CurlQuirks& quirks) { quirks.remembers_refused_lookups = true; }},
     // curl#10618, 1.6 million turns of the loop in a second; fixed by d9ccc75b00.
     {0, version(8, 0), [](CurlQuirks& quirks) { quirks.http2_upload_spins = true; }},
     // 7.88.1 http2.c: on_stream_close, when it is sending that closes the stream, has nothing read

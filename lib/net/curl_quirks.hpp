@@ -28,6 +28,10 @@ struct CurlQuirks {
   /// An HTTP/2 response that ends before its request does is not noticed to have ended.
   bool http2_end_unnoticed = false;
 
+  /// A lookup that a callback refuses counts as failed, for all who ask for that host in the next
+  /// half minute: so none is refused, and each transfer makes its own.
+  bool remembers_refused_lookups = false;
+
   /// Those of `version` (curl_version_info's version_num), built with HTTP/2 or without.
   static CurlQuirks of(unsigned version, bool has_http2 = true) noexcept;
 };

@@ -50,6 +50,12 @@ TEST_CASE("CurlQuirks: HTTP/2 is refused where a pause breaks it, or it is not b
   }
 }
 
+TEST_CASE("CurlQuirks: 8.16 remembers a refused lookup as one that failed") {
+  CHECK_FALSE(CurlQuirks::of(0x080f00).remembers_refused_lookups);
+  CHECK(CurlQuirks::of(0x081000).remembers_refused_lookups);
+  CHECK_FALSE(CurlQuirks::of(0x081100).remembers_refused_lookups);
+}
+
 TEST_CASE("CurlQuirks: HTTP/2 needs help before 8.0 and 8.1") {
   const auto old = CurlQuirks::of(0x075801);
   CHECK(old.h2c_only_once);

@@ -12,6 +12,8 @@
 #include "resources.hpp"
 #include "slow_lookup.hpp"
 #include "support/listener.hpp"
+#include "support/proxy_peer.hpp"
+#include "support/size.hpp"
 #include "weir/harness/firehose.hpp"
 #include "weir/weir.hpp"
 
@@ -248,6 +250,71 @@ TEST_CASE("Lookups: a thread that drives its own fetch is held as anyone else") 
   slow.reset();
   CHECK(client.fetch(named.slow_url(7), bounded()).bytes().size() == 4);
   CHECK(SlowLookups::begun() == 1);
+  CHECK(is_clean(client));
+}
+
+TEST_CASE("Lookups: one that fails after its fetch was dropped leaves nothing of that behind") {
+  constexpr std::size_t kSize = std::size_t{16} << 20;
+  Client client;
+  std::optional<SlowLookups> slow(std::in_place);
+  const Resources before;
+  {
+    const PendingResponse dropped =
+        client.async_fetch(std::string("http://") + kSlowHost,
+                           {.body = std::string(kSize, 'x'), .total_timeout = 60s});
+    REQUIRE(eventually([] { return SlowLookups::under_way() == 1; }));
+  }
+  slow.reset();
+  CHECK(lookups_are_back());
+  CHECK(is_clean(client));
+  if (under_sanitizer()) {
+    MESSAGE("SKIPPED: the heap says nothing under a sanitizer");
+    return;
+  }
+  CHECK(eventually([&] { return heap_in_use() < before.heap + kSize / 2; }));
+}
+
+TEST_CASE("Lookups: for a SOCKS proxy one is over with its request, not with the response") {
+  const Named named;
+  const ProxyPeer proxy;
+  ClientOptions options;
+  options.proxy = proxy.url("socks5");
+  Client client(options);
+  std::optional<SlowLookups> slow(std::in_place);
+  std::optional<PendingResponse> front(
+      client.async_fetch(named.slow_url(0, "/bytes/64000000000"), bounded()));
+  REQUIRE(eventually([] { return SlowLookups::under_way() == 1; }));
+  PendingResponse behind = client.async_fetch(named.slow_url(0), bounded());
+  REQUIRE(eventually([&] {  // it is held, and has left its connection
+    const auto now = client.stats();
+    return now.connections_opened == 2 && now.connections_open == 1;
+  }));
+  slow.reset();
+  std::optional<weir::Response> response(front->get());
+  CHECK(outcome(behind) == "4 bytes");
+  CHECK(SlowLookups::begun() == 1);
+  response.reset();
+  CHECK(eventually([&] { return client.stats().connections_open == 1; }));  // an idle one
+  CHECK(is_clean(client));
+}
+
+TEST_CASE(
+    "Lookups: for a SOCKS proxy one goes with the fetch that is dropped, and its connection") {
+  const Named named;
+  const ProxyPeer proxy;
+  ClientOptions options;
+  options.proxy = proxy.url("socks5");
+  Client client(options);
+  std::optional<SlowLookups> slow(std::in_place);
+  {
+    const PendingResponse dropped = client.async_fetch(named.slow_url(0), bounded());
+    REQUIRE(eventually([] { return SlowLookups::under_way() == 1; }));
+  }
+  CHECK(eventually([&] { return client.stats().connections_open == 0; }));
+  PendingResponse next = client.async_fetch(named.slow_url(0), bounded());
+  REQUIRE(eventually([] { return SlowLookups::under_way() == 2; }));
+  slow.reset();
+  CHECK(outcome(next) == "4 bytes");
   CHECK(is_clean(client));
 }
 
