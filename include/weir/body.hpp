@@ -76,7 +76,7 @@ class WEIR_API Body {
   /// them, or one by turns, or coroutines; a coroutine whose branch is of bytes in memory goes on
   /// on a thread of the tee's.
   /// `stats()` of a branch are the body's own, but for `decoded`: the bytes this branch got.
-  /// Memory: `lag` + 64 KiB beside the body's own, in the slabs that the bytes came in.
+  /// Memory: `lag` + 64 KiB beside the body's own, in the slabs they came in; small pieces packed.
   /// Errors: a blocking read without a deadline that must wait for the other branch, when no read
   /// of that waits and this same thread was the last to read it, or none was, throws would_deadlock
   /// after 10 s; its branch is then gone. That is one thread which reads the first branch to

@@ -107,8 +107,11 @@ void Tee::end_pulling(Side side, ReadResult& result, const KeptFailure& thrown) 
 
 void Tee::deliver(Branch& branch, const Chunk& chunk) {
   if (branch.gone) return;
-  if (branch.queue.empty() || !Slab::join(branch.queue.back(), chunk)) {
+  if (branch.queue.empty()) {
     branch.queue.push_back(chunk);
+  } else if (!Slab::join(branch.queue.back(), chunk)) {
+    const Chunk piece = branch.pack.pack(chunk);
+    if (!Slab::join(branch.queue.back(), piece)) branch.queue.push_back(piece);
   }
   branch.queued += chunk.size();
 }

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "api/chunk_pack.hpp"
 #include "api/kept_failure.hpp"
 #include "api/own_continuations.hpp"
 #include "api/stream.hpp"
@@ -43,7 +44,9 @@ namespace weir::detail {
 ///  T5  The source is destroyed by who drops the second branch: the program's thread.
 ///
 /// Memory: each branch holds at most `lag` + kPiece bytes that the other has had, in the slabs that
-/// they came in; runs of bytes of one slab are one Chunk.
+/// they came in; runs of bytes of one slab are one Chunk. What would be a small Chunk, which may
+/// keep a slab for itself, is copied behind the one before: so the slabs are about four times the
+/// bytes at most.
 /// Thread-safety: one thread at a time for each side; `cancel()` and `stats()` from any.
 /// Lifetime: shared by its two branches, which two threads may drop, and by who wakes it.
 class Tee final : public flow::Waiter, public std::enable_shared_from_this<Tee> {
@@ -84,7 +87,8 @@ class Tee final : public flow::Waiter, public std::enable_shared_from_this<Tee> 
  private:
   struct Branch {
     std::deque<Chunk> queue{};
-    std::size_t queued = 0;   // bytes in it
+    ChunkPack pack{};
+    std::size_t queued = 0;   // bytes in the queue
     std::uint64_t given = 0;  // bytes
     flow::Waiter* waiter = nullptr;
     std::thread::id last_reader{};

@@ -154,6 +154,24 @@ TEST_CASE("tee: what follows each other in one slab is one Chunk for who comes l
   CHECK(live.second->read()->text() == "one two three");
 }
 
+TEST_CASE("tee: small pieces that came one by one do not keep a slab each") {
+  constexpr std::size_t kPieces = 3000;
+  Live live(2 * kPieces);
+  const std::string text = text_of(kPieces);
+  for (const char piece : text) {
+    // Who waits for the next piece has given up the slab of the last one.
+    CHECK(live.first->try_read().status == ReadStatus::pending);
+    live.send({&piece, 1});
+    CHECK(live.first->read()->size() == 1);
+  }
+  live.end();
+  int chunks = 0;
+  std::string got;
+  for (; const auto chunk = live.second->read(); ++chunks) got += chunk->text();
+  CHECK(got == text);
+  CHECK(chunks <= 3);
+}
+
 TEST_CASE("tee: neither branch gets further ahead than the lag and a piece") {
   TeeSource source(in_pieces(text_of(100'000), 100));
   auto [first, second] = source.tee(1000);
