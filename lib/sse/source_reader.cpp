@@ -90,7 +90,7 @@ EventResult SourceMachine::pull(const flow::Wait& wait) {
       throw Error(failure(errc::would_deadlock, "on the continuation thread: use async_next()"));
     }
     if (read_alone(wait)) continue;
-    flow::BlockingWaiter waiter;
+    flow::BlockingWaiter waiter(wait.stop.stop_possible() ? Kind::other : Kind::thread);
     enlist(waiter);
     if (!ready()) {
       const std::stop_callback on_stop(wait.stop, [&waiter]() noexcept { waiter.interrupt(); });

@@ -1,6 +1,7 @@
 #include "weir/sse.hpp"
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
@@ -17,6 +18,7 @@
 #include "api/async_fixture.hpp"
 #include "api/scripted_stream.hpp"
 #include "sse/source_fixture.hpp"
+#include "support/threads.hpp"
 
 using namespace weir;
 using namespace weir::test;
@@ -246,6 +248,30 @@ TEST_CASE("EventSource: close() and a stop request end a next() that waits") {
   EventSource never(*server.client, kUrl, std::move(late));
   CHECK(never.state() == State::closed);
   CHECK_FALSE(never.next());
+}
+
+TEST_CASE("EventSource: a wait that was stopped leaves the connection watched") {
+  constexpr const char* kName = "asks";
+  Server server;
+  std::promise<errc> lost;
+  EventSource events(*server.client, kUrl, patient(lost));
+  FakeTransfer& transfer = server.accept("data:a\n\n");
+  CHECK(events.next()->data == "a");
+  std::stop_source stop;
+  std::jthread stopper([&] {
+    while (thread_status(kName, "State").find("sleeping") == std::string::npos) {
+      std::this_thread::yield();
+    }
+    stop.request_stop();
+  });
+  auto asked = std::async(std::launch::async, [&] {
+    ::pthread_setname_np(::pthread_self(), kName);
+    return events.next_until(Deadline::max(), stop.get_token()).status;
+  });
+  CHECK(asked.get() == ReadStatus::stopped);
+  server.end(transfer);
+  CHECK(lost.get_future().get() == errc::truncated);  // though nobody asks
+  CHECK(events.state() == State::connecting);
 }
 
 TEST_CASE("EventSource: close() lets the connection go, and discards what was not asked for") {
