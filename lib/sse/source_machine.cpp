@@ -142,15 +142,21 @@ bool SourceMachine::read(std::unique_lock<std::mutex>& lock) {
   return false;
 }
 
-/// Calls what is the program's, without the lock.
+/// Calls what is the program's, without the lock. What it throws, though it must not, ends it.
 template <class Call>
 void SourceMachine::tell(Call call, std::unique_lock<std::mutex>& lock) {
   reporter_ = std::this_thread::get_id();
   lock.unlock();
-  call();
+  std::exception_ptr thrown;
+  try {
+    call();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
   lock.lock();
   reporter_ = {};
   reported_.notify_all();
+  if (thrown && phase_ != Phase::closed) finish(std::move(thrown));
   if (!abandoned_) return;
   Listeners gone;  // destroyed without the lock
   std::swap(gone, listeners_);

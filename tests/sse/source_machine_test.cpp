@@ -6,6 +6,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -156,6 +157,22 @@ TEST_CASE("EventSource: its functions may close it, and destroy it") {
       CHECK(transfer.exchange().cancelled());
       if (!destroy) CHECK_FALSE(events->next());
     }
+  }
+}
+
+TEST_CASE("EventSource: what one of its functions throws ends it, and comes where it is asked") {
+  for (const std::string_view where : {"open", "comment", "disconnect"}) {
+    CAPTURE(where);
+    Server server;
+    EventSourceOptions options = quick();
+    const auto fail = [] { throw std::runtime_error("of the program"); };
+    if (where == "open") options.on_open = fail;
+    if (where == "comment") options.on_comment = [&](std::string_view) { fail(); };
+    if (where == "disconnect") options.on_disconnect = [&](const Error&) { fail(); };
+    EventSource events(*server.client, kUrl, std::move(options));
+    std::jthread sender([&] { server.end(server.accept(":a\n")); });
+    CHECK_THROWS_WITH_AS(events.next(), "of the program", std::runtime_error);
+    CHECK(events.state() == State::closed);
   }
 }
 
