@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string_view>
@@ -21,8 +22,10 @@ class Backoff {
   static constexpr milliseconds kLeast{100};                      // of what a server asks for
   static constexpr milliseconds kMost = std::chrono::minutes(5);  // the same
 
+  static constexpr milliseconds kNever = std::chrono::years(1);  // of ours: more would overflow
+
   Backoff(milliseconds retry, milliseconds max_retry) noexcept
-      : retry_(retry), max_retry_(max_retry) {}
+      : retry_(std::min(retry, kNever)), max_retry_(std::min(max_retry, kNever)) {}
 
   void connected(detail::TimePoint now) noexcept { up_since_ = now; }
 

@@ -23,6 +23,17 @@ TEST_CASE("Backoff: doubles up to max_retry, and no further") {
   }
 }
 
+TEST_CASE("Backoff: the longest times are long, and do not overflow") {
+  constexpr auto kMost = std::chrono::milliseconds::max();
+  for (const auto retry : {kMost, kMost / 2 + 1s}) {
+    Backoff backoff(retry, kMost);
+    for (int i = 0; i < 3; ++i) {
+      const auto due = kStart + backoff.lost(kStart, {}, 0.999);
+      CHECK(due >= kStart + 24h * 365);
+    }
+  }
+}
+
 TEST_CASE("Backoff: chance adds up to a half, and takes nothing away") {
   Backoff backoff(4s, 30s);
   CHECK(backoff.lost(kStart, {}, 0.5) == 5s);
