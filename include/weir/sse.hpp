@@ -251,7 +251,8 @@ struct EventSourceStats {
 /// With Reconnect::never the end of the response ends it, and each failure is an error.
 /// Memory: beside what an EventStream holds, the request, and one event; or `max_pending_events`
 /// of at most `SseLimits::event` + `id` bytes each, with the policies that read ahead.
-/// Errors: events that came before are delivered first; then each form throws the same each time:
+/// Errors: events that came before are delivered first; then each form throws the same each time,
+/// until `close()`:
 /// bad_status, too_large, too_many_redirects, invalid_argument, unsupported, not_replayable,
 /// consumer_stalled; aborted after the end of the Client; with Reconnect::never all that
 /// `Client::fetch()` and `Reader::read()` throw. The constructor throws invalid_argument for its

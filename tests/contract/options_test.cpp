@@ -2,7 +2,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -45,7 +44,10 @@ class UnixPeer {
   }
 
   /// On the connection of the last request, which is idle; it has arrived when this returns.
-  void send(std::string_view text) const { ::send(last_, text.data(), text.size(), MSG_NOSIGNAL); }
+  void send(std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    if (last_ >= 0) ::send(last_, text.data(), text.size(), MSG_NOSIGNAL);
+  }
 
  private:
   void serve() {
@@ -55,8 +57,9 @@ class UnixPeer {
       const Socket client(fd);
       for (;;) {
         const std::string head = client.read_until("\r\n\r\n");
+        const std::lock_guard lock(mutex_);
+        last_ = head.empty() ? -1 : client.fd();
         if (head.empty()) break;
-        last_ = client.fd();
         client.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) +
                      "\r\n\r\n" + head);
       }
@@ -64,7 +67,8 @@ class UnixPeer {
   }
 
   Socket listener_;
-  std::atomic<int> last_{-1};
+  std::mutex mutex_;
+  int last_ = -1;  // guarded by mutex_
   std::thread thread_;
 };
 
@@ -114,7 +118,7 @@ TEST_CASE("unix_socket: requests to any host go there, over one connection, and 
 TEST_CASE("unix_socket: what comes after a response is not taken for the next one") {
   const TemporaryFolder folder;
   const std::string path = folder.path() / "socket";
-  const UnixPeer peer(path);
+  UnixPeer peer(path);
   Client client({.unix_socket = path});
   for (int i = 0; i < 5; ++i) {
     Response response = client.fetch("http://docker/v1");
