@@ -144,7 +144,7 @@ class CurlDriver final : public Driver {
   std::vector<std::unique_ptr<CurlExchange>> active_;
   ConnectionLimit limit_;
   std::vector<CurlExchange*> queued_;  // of the active ones, in the order in which they may start
-  bool has_room_ = false;              // for some of them, perhaps
+  std::size_t room_ = 0;               // connections given back since start_queued()
   std::vector<std::unique_ptr<CurlExchange>> orphans_;  // at most LookupGate::kMost
   Helm::Inbox batch_;                                   // empty, but its memory is kept
   detail::TimePoint now_;

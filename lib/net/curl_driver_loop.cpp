@@ -61,7 +61,7 @@ std::size_t CurlDriver::turn(std::span<const Event> ready) {
   reap();
   expire_deadlines();
   if (!lookups_.empty() || !orphans_.empty()) serve_lookups();
-  if (has_room_) start_queued();
+  if (room_ > 0) start_queued();
   moved_ = hub_->bytes_received() - before;
   return hub_->flush();
 }

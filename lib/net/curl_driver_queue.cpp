@@ -28,9 +28,7 @@ void CurlDriver::start_or_queue(CurlExchange& transfer) {
   if (try_start(transfer)) return;
   transfer.await_turn();
   // What a redirect led to had its turn, and its connection is about to be free.
-  const bool had_turn = request.redirects > 0;
-  queued_.insert(had_turn ? queued_.begin() : queued_.end(), &transfer);
-  has_room_ = has_room_ || had_turn;
+  queued_.insert(request.redirects > 0 ? queued_.begin() : queued_.end(), &transfer);
 }
 
 /// The transfer is over, or gives up.
@@ -39,13 +37,13 @@ void CurlDriver::forget_turn(CurlExchange& transfer) noexcept {
     std::erase(queued_, &transfer);
   } else {
     limit_.give(transfer.origin);
-    has_room_ = !queued_.empty();
+    if (!queued_.empty()) ++room_;
   }
 }
 
+// None could start before; each connection that was given back lets one of them.
 void CurlDriver::start_queued() {
-  has_room_ = false;
-  for (std::size_t i = 0; i < queued_.size() && !limit_.full();) {
+  for (std::size_t i = 0; room_ > 0 && i < queued_.size() && !limit_.full();) {
     CurlExchange& transfer = *queued_[i];
     bool failed = false;
     bool started = false;
@@ -57,6 +55,7 @@ void CurlDriver::start_queued() {
     if (started) {
       queued_.erase(queued_.begin() + static_cast<std::ptrdiff_t>(i));
       transfer.have_turn();
+      --room_;
     } else if (failed) {
       transfer.complete(CURLE_OUT_OF_MEMORY);
       release(transfer);
@@ -64,6 +63,7 @@ void CurlDriver::start_queued() {
       ++i;
     }
   }
+  room_ = 0;
   follow_active();
 }
 

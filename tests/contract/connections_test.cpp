@@ -161,6 +161,26 @@ TEST_CASE("max_connections_per_host: other hosts are served meanwhile") {
   CHECK(one.stats().connections_opened == 2);
 }
 
+TEST_CASE("max_connections_per_host: what is given back at once goes to those who wait for it") {
+  const Firehose one;
+  const Firehose other;
+  Client client(limited(4, 2));
+  std::vector<Response> held;
+  for (int i = 0; i < 2; ++i) held.push_back(client.fetch(one.url(kStalled)));
+  for (int i = 0; i < 2; ++i) held.push_back(client.fetch(other.url(kStalled)));
+  std::vector<PendingResponse> in_front;
+  for (int i = 0; i < 20; ++i) in_front.push_back(client.async_fetch(one.url("/status/200"), {}));
+  std::vector<PendingResponse> behind;
+  for (int i = 0; i < 20; ++i) behind.push_back(client.async_fetch(other.url("/status/200"), {}));
+  REQUIRE(wait_for_queued(client, 40));
+  held.resize(2);
+  for (auto& pending : behind) CHECK(pending.get().ok());
+  CHECK(client.stats().queued == 20);
+  held.clear();
+  for (auto& pending : in_front) CHECK(pending.get().ok());
+  CHECK(other.stats().connections_opened == 4);
+}
+
 TEST_CASE_TEMPLATE("max_connections: redirects need no second connection, whoever waits", T, Http1,
                    Https1, Http2) {
   T transport(limited(1, 1));
