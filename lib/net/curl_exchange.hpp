@@ -70,7 +70,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   bool expire(detail::TimePoint now) noexcept;
 
   /// It met a redirect that is to be followed, and is over otherwise.
-  bool redirected() const noexcept { return hop_.has_value(); }
+  bool redirected() const noexcept { return hop_ != nullptr; }
   /// Makes the next request of the Exchange's, to be carried out by another transfer.
   void take_hop() noexcept;
   const std::shared_ptr<Exchange>& exchange() const noexcept { return exchange_; }
@@ -152,6 +152,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   bool on_lookup();
   curl_off_t lookup_time() const noexcept;
   int on_request(int local_port);
+  void refuse(Failure why);
   int refuse(errc code, const char* why);
   bool is_reused() const noexcept;
   bool must_not_use(int local_port) const noexcept;
@@ -198,7 +199,7 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   int sends_ = 0;               // times libcurl was about to send the request
   std::uint64_t drained_ = 0;   // while paused: as of the last look
   curl_off_t sent_ = 0;         // bytes of the request body
-  std::optional<Hop> hop_;      // where the redirect that it met leads
+  std::unique_ptr<Hop> hop_;    // where the redirect that it met leads
   bool attached_ = true;        // to the Channel
   bool waits_ = false;          // for its turn
   bool orphan_ = false;
@@ -206,8 +207,8 @@ class CurlExchange final : public flow::Producer, public detail::DeadlineNode, p
   int lookup_sends_ = 0;        // the same of sends_
   detail::TimePoint begun_;     // when libcurl got it, from which it counts the times it tells
   detail::TimePoint connecting_ = detail::TimePoint::max();  // since when
-  detail::TimePoint progressed_;    // since when the idle, headers or consumer deadline counts
-  std::optional<Failure> refused_;  // why a callback stopped the transfer
+  detail::TimePoint progressed_;      // since when the idle, headers or consumer deadline counts
+  std::unique_ptr<Failure> refused_;  // why a callback stopped the transfer
   std::array<char, CURL_ERROR_SIZE> words_{};
 };
 

@@ -17,7 +17,7 @@ struct CurlCallbacks {
       try {
         return call();
       } catch (const Error& error) {
-        self.refused_ = error.failure();
+        self.refuse(error.failure());
       }
     } catch (const std::bad_alloc&) {
       self.out_of_memory_ = true;
@@ -85,7 +85,7 @@ void CurlExchange::set_data() {
 std::size_t CurlExchange::on_header(std::string_view line) {
   driver_.spin_guard().progress();
   switch (head_.line(line)) {
-    case ResponseHead::Step::failed: refused_ = head_.failure(); return 0;
+    case ResponseHead::Step::failed: refuse(head_.failure()); return 0;
     case ResponseHead::Step::complete: return on_head() ? line.size() : 0;
     case ResponseHead::Step::interim: journey_.trace.interim(head_.status()); break;
     case ResponseHead::Step::more: break;
@@ -97,8 +97,10 @@ bool CurlExchange::on_head() {
   assert(phase_ == Phase::sending || phase_ == Phase::waiting);
   if (!check_version()) return false;
   take_head();
-  hop_ = next_hop(exchange_->request, exchange_->head);
-  return hop_ ? pass_over() : open();
+  auto hop = next_hop(exchange_->request, exchange_->head);
+  if (!hop) return open();
+  hop_ = std::make_unique<Hop>(std::move(*hop));
+  return pass_over();
 }
 
 void CurlExchange::take_head() {
@@ -151,9 +153,9 @@ void CurlExchange::forbid_reuse() noexcept {
 bool CurlExchange::check_version() {
   const bool http2 = head_.version() == HttpVersion::http2;
   if (http2 && !plan_.may_be_http2)
-    refused_ = {.code = errc::protocol_error, .detail = "an HTTP/2 status line over HTTP/1.1"};
+    refuse({.code = errc::protocol_error, .detail = "an HTTP/2 status line over HTTP/1.1"});
   if (!http2 && plan_.must_be_http2)
-    refused_ = {.code = errc::unsupported, .detail = "the server speaks HTTP/1.1 only"};
+    refuse({.code = errc::unsupported, .detail = "the server speaks HTTP/1.1 only"});
   if (http2) driver_.sockets().speaks_http2(socket_);
   return !refused_;
 }
@@ -222,8 +224,10 @@ int CurlExchange::on_request(int local_port) {
   return CURL_PREREQFUNC_OK;
 }
 
+void CurlExchange::refuse(Failure why) { refused_ = std::make_unique<Failure>(std::move(why)); }
+
 int CurlExchange::refuse(errc code, const char* why) {
-  refused_ = {.code = code, .detail = why, .url = {}, .retryable = !head_.started()};
+  refuse({.code = code, .detail = why, .url = {}, .retryable = !head_.started()});
   return CURL_PREREQFUNC_ABORT;
 }
 

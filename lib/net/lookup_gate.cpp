@@ -12,13 +12,14 @@ bool LookupGate::enter(LookupSeeker& seeker, std::string host) {
     return true;
   }
   forget_answered();
-  seeker.host_ = std::move(host);
-  if (under_way_.size() < kMost && !is_asked(seeker.host_)) {
+  seeker.question_ = std::make_unique<LookupSeeker::Question>();
+  seeker.question_->host = std::move(host);
+  if (under_way_.size() < kMost && !is_asked(seeker.question_->host)) {
     under_way_.push_back(&seeker);
     seeker.place_ = Place::looking;
     return true;
   }
-  seeker.line_ = held_.insert(held_.end(), &seeker);
+  seeker.question_->line = held_.insert(held_.end(), &seeker);
   seeker.place_ = Place::held;
   return false;
 }
@@ -26,11 +27,11 @@ bool LookupGate::enter(LookupSeeker& seeker, std::string host) {
 void LookupGate::leave(LookupSeeker& seeker) noexcept {
   switch (std::exchange(seeker.place_, Place::outside)) {
     case Place::outside: return;
-    case Place::held: held_.erase(seeker.line_); return;
-    case Place::free: free_.erase(seeker.line_); return;
+    case Place::held: held_.erase(seeker.question_->line); return;
+    case Place::free: free_.erase(seeker.question_->line); return;
     case Place::called: break;
     case Place::looking:
-      if (seeker.lookup_over()) answer(seeker.host_);
+      if (seeker.lookup_over()) answer(seeker.question_->host);
       break;
   }
   std::erase(under_way_, &seeker);
@@ -41,7 +42,7 @@ std::list<LookupSeeker*> LookupGate::take_companions(const LookupSeeker& front) 
   Line taken;
   for (auto it = held_.begin(); it != held_.end();) {
     const auto at = it++;
-    if ((*at)->host_ != front.host_) continue;
+    if ((*at)->question_->host != front.question_->host) continue;
     (*at)->place_ = Place::outside;
     taken.splice(taken.end(), held_, at);
   }
@@ -63,7 +64,7 @@ LookupSeeker* LookupGate::next() noexcept {
   if (!changed_) return nullptr;
   for (auto it = held_.begin(); it != held_.end() && under_way_.size() < kMost; ++it) {
     LookupSeeker* const seeker = *it;
-    if (is_asked(seeker->host_)) continue;
+    if (is_asked(seeker->question_->host)) continue;
     held_.erase(it);
     under_way_.push_back(seeker);
     seeker->place_ = Place::called;
@@ -83,7 +84,7 @@ void LookupGate::forget_answered() noexcept {
 void LookupGate::answer(const std::string& host) noexcept {
   for (auto it = held_.begin(); it != held_.end();) {
     const auto at = it++;
-    if ((*at)->host_ != host) continue;
+    if ((*at)->question_->host != host) continue;
     (*at)->place_ = Place::free;
     free_.splice(free_.end(), held_, at);
   }
@@ -91,7 +92,7 @@ void LookupGate::answer(const std::string& host) noexcept {
 
 bool LookupGate::is_asked(const std::string& host) const noexcept {
   return std::any_of(under_way_.begin(), under_way_.end(),
-                     [&](const LookupSeeker* seeker) { return seeker->host_ == host; });
+                     [&](const LookupSeeker* seeker) { return seeker->question_->host == host; });
 }
 
 }  // namespace weir::net

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,13 @@ class LookupSeeker {
   friend class LookupGate;
   enum class Place { outside, held, free, called, looking };
 
+  struct Question {  // seldom asked: apart
+    std::string host;
+    std::list<LookupSeeker*>::iterator line{};  // held, free: its place in line
+  };
+
   Place place_ = Place::outside;
-  std::string host_;
-  std::list<LookupSeeker*>::iterator line_;  // held, free: its place in line
+  std::unique_ptr<Question> question_;  // since it asked
 };
 
 /// Lets one lookup of a host be under way at a time, and kMost of all hosts: libcurl makes a thread
