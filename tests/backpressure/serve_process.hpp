@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "backpressure/child.hpp"
 #include "backpressure/wire.hpp"
+#include "support/child.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::test {

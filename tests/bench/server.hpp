@@ -20,8 +20,8 @@
 #include <thread>
 #include <vector>
 
-#include "backpressure/child.hpp"
 #include "interop/folder.hpp"
+#include "support/child.hpp"
 #include "support/listener.hpp"
 
 namespace weir::bench {

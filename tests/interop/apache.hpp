@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "backpressure/checked.hpp"
-#include "backpressure/child.hpp"
 #include "interop/folder.hpp"
+#include "support/child.hpp"
 #include "support/listener.hpp"
 
 namespace weir::test {

@@ -16,7 +16,7 @@
 
 #include <unistd.h>
 
-#include "backpressure/child.hpp"
+#include "support/child.hpp"
 #include "weir/harness/firehose.hpp"
 
 namespace weir::test {

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "backpressure/child.hpp"
 #include "interop/folder.hpp"
+#include "support/child.hpp"
 #include "support/listener.hpp"
 
 namespace weir::test {

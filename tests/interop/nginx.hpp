@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "backpressure/checked.hpp"
-#include "backpressure/child.hpp"
 #include "interop/folder.hpp"
+#include "support/child.hpp"
 #include "weir/harness/firehose.hpp"
 
 namespace weir::test {

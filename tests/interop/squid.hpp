@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "backpressure/child.hpp"
 #include "interop/apache.hpp"
 #include "interop/folder.hpp"
+#include "support/child.hpp"
 #include "support/listener.hpp"
 
 namespace weir::test {

@@ -35,7 +35,7 @@ struct Cost {
 };
 
 Cost cost_of(std::vector<std::string> words, std::size_t count) {
-  Subprocess program(std::move(words));
+  Child program(std::move(words));
   std::istringstream line(program.line());
   double before = 0;
   double after = 0;

@@ -42,7 +42,7 @@ class Exit {
 
   int run(std::vector<std::string> under = {}) const {
     under.insert(under.end(), words_.begin(), words_.end());
-    return Subprocess(std::move(under)).wait();
+    return Child(std::move(under)).wait();
   }
 
  private:

@@ -1,21 +1,15 @@
 #pragma once
 
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <utility>
 #include <vector>
 
-extern char** environ;
+#include "support/child.hpp"
 
 namespace weir::test {
 
@@ -33,58 +27,6 @@ inline std::string installed(const std::string& name) {
   }
   return {};
 }
-
-/// A program under way; its standard output is ours to read. Killed if nobody waited for it.
-class Subprocess {
- public:
-  explicit Subprocess(std::vector<std::string> words) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category());
-    output_ = ends[0];
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    const int failed =
-        ::posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    if (failed == 0) return;
-    ::close(output_);
-    throw std::system_error(failed, std::generic_category(), words[0]);
-  }
-  Subprocess(const Subprocess&) = delete;
-  Subprocess& operator=(const Subprocess&) = delete;
-  ~Subprocess() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
-      wait();
-    }
-    ::close(output_);
-  }
-
-  /// The next line it prints; empty at the end.
-  std::string line() {
-    std::string text;
-    for (char c = 0; ::read(output_, &c, 1) == 1 && c != '\n';) text += c;
-    return text;
-  }
-  void signal(int number) const noexcept { ::kill(pid_, number); }
-  /// Waits for its end: its exit code, or 128 + the signal that killed it.
-  int wait() noexcept {
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = -1;
-  int output_ = -1;
-};
 
 /// `weir-harness serve` in a process of its own, so that what we measure of ours is ours.
 class ServerProcess {
@@ -122,7 +64,7 @@ class ServerProcess {
     return text;
   }
 
-  Subprocess process_;
+  Child process_;
   std::string ready_;
 };
 
