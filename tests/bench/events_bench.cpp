@@ -31,15 +31,19 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr const char* kHelp =
-    "usage: weir-bench-events [--rounds N] [--events N] [--burst N] [--sources N] [--seconds N]\n"
+    "usage: weir-bench-events [--rounds N] [--events N] [--burst N] [--flushes N] [--sources N]\n"
+    "                         [--seconds N]\n"
     "  Latencies of N events (1000) 2 ms apart, and a burst of N (400000) of 200 bytes, through a\n"
-    "  plain loop, EventStream and EventSource in interleaved rounds (5); then N sources (2000)\n"
-    "  with a heartbeat every 10 s for N seconds (30). Exit code 1: a bar was missed.\n";
+    "  plain loop, EventStream and EventSource in interleaved rounds (5); N events (200) 100 ms\n"
+    "  apart in each coding; then N sources (2000) with a heartbeat every 10 s for N seconds "
+    "(30).\n"
+    "  Exit code 1: a bar was missed.\n";
 
 struct Settings {
   std::uint64_t rounds = 5;
   std::uint64_t events = 1000;
   std::uint64_t burst = 400'000;
+  std::uint64_t flushes = 200;
   std::uint64_t sources = 2000;
   std::uint64_t seconds = 30;
 };
@@ -82,17 +86,33 @@ struct Latency {
   double p99 = 0;
 };
 
-Latency latency(Way way, const std::string& url) {
-  std::vector<double> all;
-  read(way, url, [&](const Event& event) {
-    const std::chrono::nanoseconds now = SteadyClock::now().time_since_epoch();
-    const std::chrono::nanoseconds made(std::stoll(event.data));
-    all.push_back(std::chrono::duration<double, std::micro>(now - made).count());
-  });
+/// us since the server wrote it in there.
+double age_of(const Event& event) {
+  const std::chrono::nanoseconds now = SteadyClock::now().time_since_epoch();
+  const std::chrono::nanoseconds made(std::stoll(event.data));
+  return std::chrono::duration<double, std::micro>(now - made).count();
+}
+
+Latency percentiles(std::vector<double> all) {
   if (all.size() < 100) throw std::runtime_error("too few events");
   all.erase(all.begin(), all.begin() + 10);  // what follows the head
   std::sort(all.begin(), all.end());
   return {all[all.size() / 2], all[all.size() * 99 / 100]};
+}
+
+Latency latency(Way way, const std::string& url) {
+  std::vector<double> all;
+  read(way, url, [&](const Event& event) { all.push_back(age_of(event)); });
+  return percentiles(std::move(all));
+}
+
+/// Of events that the server encodes, and flushes one by one.
+Latency latency_encoded(const std::string& url) {
+  Client client;
+  EventStream events(client.fetch(url).body);
+  std::vector<double> all;
+  while (const auto event = events.next()) all.push_back(age_of(*event));
+  return percentiles(std::move(all));
 }
 
 double events_per_second(Way way, const std::string& url, std::uint64_t expected) {
@@ -158,6 +178,15 @@ void compare(const test::ServeProcess& server, const Settings& settings, Bars& b
   }
 }
 
+void decode(const test::ServeProcess& server, const Settings& settings, Bars& bars) {
+  for (const char* coding : {"gzip", "br", "zstd"}) {
+    const Latency seen = latency_encoded(
+        server.url("/sse?stamp=1&interval_ms=100&events=" + std::to_string(settings.flushes) +
+                   "&encode=" + coding));
+    bars.at_most(std::string(coding) + ": p99 of what was flushed, ms", seen.p99 / 1000, 20);
+  }
+}
+
 double cpu_seconds() {
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
@@ -199,8 +228,8 @@ Settings settings_of(int count, char** words) {
   Settings settings;
   const std::pair<std::string_view, std::uint64_t*> kOptions[] = {
       {"--rounds", &settings.rounds},   {"--events", &settings.events},
-      {"--burst", &settings.burst},     {"--sources", &settings.sources},
-      {"--seconds", &settings.seconds},
+      {"--burst", &settings.burst},     {"--flushes", &settings.flushes},
+      {"--sources", &settings.sources}, {"--seconds", &settings.seconds},
   };
   for (int i = 1; i < count; i += 2) {
     const auto* const found =
@@ -219,6 +248,7 @@ int run(int count, char** words) try {
   const test::ServeProcess server(false, false);
   Bars bars;
   compare(server, settings, bars);
+  decode(server, settings, bars);
   keep_many(server, settings, bars);
   return bars.met() ? 0 : 1;
 } catch (const std::exception& error) {

@@ -306,6 +306,7 @@ TEST_SUITE("contract") {
       });
       auto head = await_head(transport.client(), transport.url(path), {.max_redirects = kForEver});
       CHECK(transport.wait_for_requests(8));
+      REQUIRE(eventually([&] { return transport.client().stats().active == 2; }));
       transport.destroy_client();
       CHECK(code.get() == errc::aborted);
       CHECK(head.get().error == errc::aborted);
