@@ -87,8 +87,14 @@ bool is_proxy_failure(CURLcode code, std::string_view words, const Progress& pro
   }
 }
 
+/// libcurl keeps its first words: what it found later, as a stream that was not closed, follows.
+bool is_socket_failure(std::string_view words) {
+  return words.starts_with("Send failure: ") || words.starts_with("Recv failure: ");
+}
+
 // Errors that mean the connection went away, or stopped making sense.
 errc of_transfer(CURLcode code, std::string_view words, const Progress& progress) {
+  if (is_socket_failure(words)) code = CURLE_RECV_ERROR;
   switch (code) {
     case CURLE_UNSUPPORTED_PROTOCOL:  // "Received HTTP/0.9 when not allowed"
     case CURLE_WEIRD_SERVER_REPLY:

@@ -112,6 +112,7 @@ class Mix {
     }
     plan.allowed.push_back(errc::aborted);
     const std::uint64_t before = tally_.total();
+    body_.clear();
     try {
       fetch(server.url + plan.path, plan);
     } catch (const weir::Error& error) {
@@ -132,8 +133,14 @@ class Mix {
   bool one_in(std::uint64_t n) { return below(n) == 0; }
   std::chrono::milliseconds soon() { return std::chrono::milliseconds(1 + below(10)); }
   void end(const std::string& how) { ++tally_.ended[how]; }
+  void note(const weir::BodyStats& stats) {
+    body_ = " received " + std::to_string(stats.received) + ", drained " +
+            std::to_string(stats.drained) + ", queued " + std::to_string(stats.queued) +
+            (stats.paused ? ", paused" : "");
+  }
   void complain(const Plan& plan, const Server& server, const std::string& what) {
-    tally_.wrong.push_back(plan.kind + " " + server.url + plan.path + ": " + what);
+    tally_.wrong.push_back(plan.kind + " " + server.url + plan.path + " by version " +
+                           std::to_string(static_cast<int>(server.version)) + ": " + what + body_);
   }
 
   std::string echo_text(const Plan& plan, std::uint64_t size) const {
@@ -177,7 +184,10 @@ class Mix {
               {errc::truncated, errc::decode_failed});
         break;
       case 7:
-        fails("silent", bytes + "&stall_after=" + some(), {errc::timed_out});
+        // One byte is always wanting: else the response is whole, its connection is used again, and
+        // the server says nothing to the next request either.
+        fails("silent", "/bytes/" + std::to_string(size + 1) + query + "&stall_after=" + some(),
+              {errc::timed_out});
         plan.init.idle_timeout = soon();
         break;
       case 8:
@@ -235,6 +245,7 @@ class Mix {
       end(read(reader, plan));
     } catch (const weir::Error&) {
       target_.set(nullptr);
+      note(reader.stats());
       throw;
     }
     target_.set(nullptr);
@@ -268,6 +279,7 @@ class Mix {
   const std::vector<Server>& servers_;
   Target& target_;
   std::mt19937_64 random_;
+  std::string body_;  // of the last failure: what had come
   Tally tally_;
 };
 
