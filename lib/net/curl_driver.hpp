@@ -66,9 +66,8 @@ class CurlDriver final : public Driver {
   const CurlRoute& route() const noexcept { return route_; }
   detail::Deadlines& deadlines() noexcept { return deadlines_; }
   SpinGuard& spin_guard() noexcept { return spin_guard_; }
-  detail::TimePoint now() const noexcept {
-    return now_;
-  }  ///< When this turn, or its latest event, began.
+  /// When this turn, or its latest event, began.
+  detail::TimePoint now() const noexcept { return now_; }
   SocketTable& sockets() noexcept { return sockets_; }
   CurlHandlePool& handles() noexcept { return handles_; }
   LookupGate& lookups() noexcept { return lookups_; }
