@@ -75,17 +75,19 @@ void Helm::await() {
   std::unique_lock lock(mutex_);
   const auto called = [this] { return lead_.load() == Lead::io_thread; };
   std::uint64_t seen = turns_;
+  auto patience = kLongestWatch;
   while (!called()) {
-    // Who reads fast comes and goes: as long as that happens, this looks on by the clock, and
-    // nobody need wake it. Who is at the helm, or has nothing to do, for all of a kPatience will
-    // wake it when they lend.
-    watching_ = lent_ || seen != turns_;
+    // Who reads comes and goes: as long as that happens, this looks on by the clock, and who lends
+    // need not wake it just when they have something to read. The longer nothing happens the
+    // less often it looks, and in the end it must be woken.
+    patience = lent_ || seen != turns_ ? kPatience : 4 * patience;
+    watching_ = patience <= kLongestWatch;
     if (!watching_) {
       called_.wait(lock, [&] { return called() || lent_; });
       continue;
     }
     seen = turns_;
-    if (called_.wait_for(lock, kPatience, called)) break;
+    if (called_.wait_for(lock, patience, called)) break;
     if (lent_ && seen == turns_) {
       lead_.store(Lead::io_thread);
       lent_ = false;

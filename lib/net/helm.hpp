@@ -24,7 +24,7 @@ namespace weir::net {
 /// |----------------|--------------------------------------------|----------------|
 /// | nobody         | take(), by a thread that will wait         | that caller    |
 /// | nobody         | add(), ring(), stop()                      | the I/O thread |
-/// | nobody, lent   | as above; or one to two kPatience pass     | the I/O thread |
+/// | nobody, lent   | as above; or H4's time passes              | the I/O thread |
 /// | a caller       | leave(idle)                                | nobody         |
 /// | a caller       | leave(lend)                                | nobody, lent   |
 /// | a caller       | leave(go_on), or something was added, stop | the I/O thread |
@@ -39,7 +39,9 @@ namespace weir::net {
 ///      `lead_`, then looks at the Bell (all seq_cst). One of the two sees the other, and the I/O
 ///      thread is called. Whoever is at the helm waits on the Bell or leaves.
 ///  H4  Nothing lent is forgotten: while `lent_`, the I/O thread is `watching_`, that is, it looks
-///      again after kPatience; who lends while it is not wakes it.
+///      again by the clock; who lends while it is not wakes it. What it finds lent it takes one
+///      kPatience later. It finds it within another; or later, if the caller was at the helm for
+///      long itself, but never after more than kLongestWatch.
 ///
 /// Thread-safety: take() to stop() from any thread; the rest as stated.
 /// Lifetime: longer than the driver's, since a caller's leave() may be what lets it go.
@@ -47,6 +49,7 @@ class Helm {
  public:
   using Inbox = std::vector<std::shared_ptr<Exchange>>;
   static constexpr std::chrono::milliseconds kPatience{1};
+  static constexpr std::chrono::milliseconds kLongestWatch{16};
 
   Helm() = default;  ///< Throws Error resource_exhausted.
   Helm(const Helm&) = delete;

@@ -198,7 +198,11 @@ inline await() {
   do
   :: lead == io_thread -> break
   :: else ->
-     watching = lent || seen_lefts != lefts;
+     /* it may go on watching a while, though nothing happens */
+     if
+     :: watching = true
+     :: !lent && seen_lefts == lefts -> watching = false
+     fi;
      seen_lefts = lefts;
      sleep(watching);
      if
