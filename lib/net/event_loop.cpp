@@ -62,16 +62,18 @@ EventLoop::EventLoop(Bell& bell)
       timer_(
           owned(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "timerfd_create")) {
   ready_.reserve(kBatch);
-  if (!watch(bell_.fd(), {.read = true}) || !watch(timer_.get(), {.read = true}))
+  if (!watch(bell_.fd(), {.read = true}, false) || !watch(timer_.get(), {.read = true}, false))
     throw Error({.code = errc::resource_exhausted, .detail = "epoll_ctl"});
 }
 
-bool EventLoop::watch(int fd, Interest interest) noexcept {
+bool EventLoop::watch(int fd, Interest interest, bool watched) noexcept {
   epoll_event event{};
   event.events = mask_of(interest);
   event.data.fd = fd;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return true;
-  return errno == ENOENT && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  const auto control = [&](int what) { return ::epoll_ctl(epoll_.get(), what, fd, &event) == 0; };
+  if (control(watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD)) return true;
+  if (errno == ENOENT) return control(EPOLL_CTL_ADD);
+  return errno == EEXIST && control(EPOLL_CTL_MOD);
 }
 
 bool EventLoop::unwatch(int fd) noexcept {

@@ -61,8 +61,9 @@ class EventLoop {
   /// `bell` must outlive the loop. Throws Error resource_exhausted.
   explicit EventLoop(Bell& bell);
 
-  /// Starts, changes or (nothing wanted) ends the watch on `fd`; false if the system refuses.
-  bool watch(int fd, Interest interest) noexcept;
+  /// Starts or changes the watch on `fd`; false if the system refuses. `watched`: whether there is
+  /// one already, as far as the caller knows; a wrong guess costs a second system call.
+  bool watch(int fd, Interest interest, bool watched) noexcept;
   bool unwatch(int fd) noexcept;  ///< False: it was not watched, or is closed.
 
   /// Waits until a socket is ready, the bell was rung or `deadline` has passed (at once if it has

@@ -47,7 +47,7 @@ int SocketTable::open(int family, int type, int protocol) noexcept {
     if (!fresh) {  // its namesake was closed without a word, and may still be wanted
       still_open_.fetch_sub(1, std::memory_order_relaxed);
       lost_ = true;
-      if (wanted(known->second.interest)) loop_.watch(socket, known->second.interest);
+      if (wanted(known->second.interest)) loop_.watch(socket, known->second.interest, false);
       known->second.local_port = 0;
       known->second.connecting = true;
       known->second.http2 = known->second.held = false;
@@ -84,7 +84,7 @@ bool SocketTable::watch(int socket, Interest interest) noexcept {
     if (interest.read) known->second.connecting = false;
     interest = known->second.effective();
   }
-  if (wanted(interest)) return loop_.watch(socket, interest);
+  if (wanted(interest)) return loop_.watch(socket, interest, wanted(before));
   if (!loop_.unwatch(socket) && wanted(before)) {  // closed without a word
     forget(socket);
     lost_ = true;
@@ -94,9 +94,11 @@ bool SocketTable::watch(int socket, Interest interest) noexcept {
 
 bool SocketTable::hold(int socket, bool held) noexcept {
   const auto known = sockets_.find(socket);
-  if (known == sockets_.end() || std::exchange(known->second.held, held) == held) return true;
+  if (known == sockets_.end() || known->second.held == held) return true;
+  const bool watched = wanted(known->second.effective());
+  known->second.held = held;
   const Interest interest = known->second.effective();
-  if (wanted(interest)) return loop_.watch(socket, interest);
+  if (wanted(interest)) return loop_.watch(socket, interest, watched);
   loop_.unwatch(socket);
   return true;
 }
