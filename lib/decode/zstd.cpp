@@ -12,9 +12,14 @@ namespace {
 
 constexpr int kWindowLog = 23;  // 8 MiB: RFC 9659 section 3
 constexpr std::size_t kBlockHeader = 3;
+constexpr std::size_t kFrameHeader = 18;  // at most
 
-// The first byte of a frame, or of a skippable one. libzstd may know older formats as well, which
-// are no content coding and heed no limit.
+// libzstd may know older formats as well, which are no content coding and heed no limit. If it
+// cannot read a frame's header, it looks for theirs where the last piece of it began, if that has
+// four bytes.
+constexpr std::size_t kHeaderPiece = 3;
+
+// The first byte of a frame, or of a skippable one.
 constexpr bool begins_frame(std::byte first) {
   return first == std::byte{0x28} || (first & std::byte{0xF0}) == std::byte{0x50};
 }
@@ -35,9 +40,10 @@ class Zstd final : public Decoder {
   std::size_t portion(std::size_t available) const noexcept;
 
   std::unique_ptr<ZSTD_DCtx, Free> context_;
-  std::size_t hint_ = 0;  // bytes of input that the frame wants next, and a block header
-  bool full_ = false;     // the last step was: there may be more without any input
-  bool between_ = true;   // no frame is open
+  std::size_t hint_ = 0;   // bytes of input that the frame wants next, and a block header
+  std::size_t begun_ = 0;  // bytes taken of the frame, as far as its header may reach
+  bool full_ = false;      // the last step was: there may be more without any input
+  bool between_ = true;    // no frame is open
   std::string problem_ = "cut short";
 };
 
@@ -47,10 +53,13 @@ void Zstd::start() {
   ::ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLog);
 }
 
-// At most one block, or one header, at a time: a call that fails does not tell what it has written.
+// At most one block, or one header, at a time, and nothing until what is left of the last one is
+// written: a call that fails does not tell what it has written.
 std::size_t Zstd::portion(std::size_t available) const noexcept {
+  if (full_) return 0;
   if (between_) return std::min<std::size_t>(available, 1);
-  return std::min(available, hint_ > kBlockHeader ? hint_ - kBlockHeader : hint_);
+  const std::size_t wanted = hint_ > kBlockHeader ? hint_ - kBlockHeader : hint_;
+  return std::min({available, wanted, begun_ < kFrameHeader ? kHeaderPiece : wanted});
 }
 
 Decoder::Step Zstd::step(Bytes in, std::span<std::byte> out) {
@@ -84,6 +93,7 @@ void Zstd::decode(Bytes in, std::span<std::byte> out, Step& all) {
   all.consumed += from.pos;
   all.produced += to.pos;
   between_ = hint_ == 0;
+  begun_ = between_ ? 0 : std::min(begun_ + from.pos, kFrameHeader);
   full_ = !between_ && to.pos == to.size;
   if (full_) all.status = Status::output;
 }

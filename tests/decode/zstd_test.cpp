@@ -40,7 +40,20 @@ TEST_CASE("zstd: what follows a frame must be another") {
 
 TEST_CASE("zstd: the formats before it are no content coding") {
   for (const char version : {'\x1E', '\x22', '\x23', '\x24', '\x25', '\x26', '\x27'}) {
-    CHECK(decode_text("zstd", std::string(1, version) + "\xB5\x2F\xFD").corrupt);
+    const std::string older = std::string(1, version) + "\xB5\x2F\xFD\x04\x32\x58\x54";
+    CHECK(decode_text("zstd", older).corrupt);
+    CHECK(decode_text("zstd", "\x28" + older).corrupt);
+  }
+}
+
+TEST_CASE("zstd: a block larger than the room comes out before what is corrupt") {
+  const std::string frame("\x28\xB5\x2F\xFD\0\x58", 6);
+  const std::string block("\x02\0\x10x", 4);    // 128 KiB of "x"
+  const std::string corrupt("\x06\0\0abc", 6);  // of a type that there is not
+  for (const std::size_t room : {kRoom, std::size_t{1000}}) {
+    const Decoded decoded = decode_pieces("zstd", {frame + block + corrupt}, room);
+    CHECK(decoded.corrupt);
+    CHECK(decoded.text == std::string(128 << 10, 'x'));
   }
 }
 
