@@ -14,6 +14,7 @@ namespace weir::detail {
 class Pending final : public Awaited {
  public:
   explicit Pending(std::unique_ptr<ChannelStream> stream) noexcept : stream_(std::move(stream)) {}
+  // NOLINTNEXTLINE(bugprone-throw-keyword-missing): a member, not an exception that is thrown
   explicit Pending(std::exception_ptr failed) noexcept : failed_(std::move(failed)) {}
 
   /// Waits for the response; once.

@@ -1,12 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <random>
-#include <semaphore>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -26,7 +27,7 @@ class Schedule {
   /// Returns when all have.
   void run(std::vector<std::function<void()>> tasks) {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-      turns_.push_back(std::make_unique<Turn>(0));
+      turns_.push_back(std::make_unique<Turn>());
       alive_.push_back(i);
     }
     std::vector<std::thread> threads;
@@ -54,7 +55,26 @@ class Schedule {
   }
 
  private:
-  using Turn = std::binary_semaphore;
+  /// Not a std::binary_semaphore, whose acquire() yields at first: on a busy machine each time for a
+  /// whole slice of somebody else's.
+  class Turn {
+   public:
+    void release() {
+      const std::lock_guard lock(mutex_);
+      given_ = true;
+      changed_.notify_one();
+    }
+    void acquire() {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return given_; });
+      given_ = false;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool given_ = false;
+  };
 
   std::size_t pick() { return alive_[below(alive_.size())]; }
   void hand_over() {
