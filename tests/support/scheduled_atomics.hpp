@@ -55,8 +55,8 @@ class Schedule {
   }
 
  private:
-  /// Not a std::binary_semaphore, whose acquire() yields at first: on a busy machine each time for a
-  /// whole slice of somebody else's.
+  /// Not a std::binary_semaphore, whose acquire() yields at first: on a busy machine for a whole
+  /// slice of somebody else's, each time.
   class Turn {
    public:
     void release() {
