@@ -190,6 +190,17 @@ TEST_SUITE("harness") {
     CHECK(json["status"].literal() == "503");
   }
 
+  TEST_CASE("read: a body comes decoded, or as it was sent") {
+    const Firehose server;
+    const std::string url = server.url("/bytes/300000?seed=4&encode=gzip");
+    const Json decoded = object_of(run_read({url}));
+    CHECK(decoded["bytes"].literal() == "300000");
+    CHECK(decoded["sha256"].text() == pattern::sha256(4, 0, 300'000));
+    const Json sent = object_of(run_read({url, "--no-decode"}));
+    CHECK(sent["ok"].literal() == "true");
+    CHECK(sent["sha256"].text() != pattern::sha256(4, 0, 300'000));
+  }
+
   TEST_CASE("read: a cancel that was asked for is no failure") {
     const Firehose server;
     const Finished finished = run_read({server.url("/bytes/1000000000"), "--cancel-after", "2M"});

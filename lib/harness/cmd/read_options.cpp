@@ -29,7 +29,7 @@ request
   -H 'NAME: VALUE'      another request header; may be given again
   --cacert FILE         trust the authorities in this PEM file only
   --insecure            accept any certificate
-  --no-decode           deliver content codings as they are (bodies are never decoded so far)
+  --no-decode           deliver content codings as they are
 limits
   --high-water N        pause at so many bytes queued ...
   --low-water N         ... and go on below so many
@@ -106,8 +106,10 @@ bool take_other(std::string_view name, Arguments& args, ReadOptions& options) {
     options.out = args.text();
   else if (name == "--help" || name == "-h")
     options.help = true;
+  else if (name == "--no-decode")
+    options.decode = false;
   else
-    return name == "--no-decode";
+    return false;
   return true;
 }
 
@@ -161,6 +163,7 @@ RequestInit ReadOptions::request(std::stop_token stop) const {
   made.high_water = high_water;
   made.low_water = low_water;
   made.version = version;
+  made.decode = decode;
   return made;
 }
 

@@ -22,6 +22,7 @@ struct ReadOptions {
   std::size_t low_water = 0;
   std::string ca_file{};
   bool verify = true;
+  bool decode = true;
   std::chrono::milliseconds total_timeout{0};
   std::optional<std::chrono::milliseconds> idle_timeout{};  // unset: the library's
   std::chrono::milliseconds consumer_timeout{0};
