@@ -80,7 +80,8 @@ class WEIR_API Body {
   /// Errors: a blocking read without a deadline that must wait for the other branch, when no read
   /// of that waits and this same thread was the last to read it, or none was, throws would_deadlock
   /// after 10 s; its branch is then gone. That is one thread which reads the first branch to
-  /// its end, of a body longer than `lag`. Two threads that read the two branches never see it.
+  /// its end, of a body longer than `lag`. Two threads that read the two branches, the second of
+  /// which begins within those 10 s, never see it.
   /// Throws body_used.
   std::pair<Body, Body> tee(std::size_t lag = std::size_t{256} << 10) &&;
 
